@@ -1,0 +1,1 @@
+"""Reproducible studies against peers: quality, speed, crash safety; not in the wheel."""

@@ -1,0 +1,75 @@
+"""The one loading loop: fetch, parse, add; the same for every source."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metadb.store import Added, Load, Store
+
+if TYPE_CHECKING:
+    from ingest import Described
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of one fetched path: its row of `loads` and the counts per table."""
+
+    load: dict[str, Any]
+    added: Added
+
+
+def load(
+    name: str,
+    source: Described,
+    store: Store,
+    cache: Path,
+    *,
+    heard: Callable[[str, int], None] = lambda path, n_rows: None,
+) -> Iterator[Loaded]:
+    """Fetch, parse, add, one load for each path; run it again and nothing changes.
+
+    Args:
+        name: The source's name in `SOURCES`.
+        cache: Where a source that uses the network keeps what it brought.
+        heard: Called after each batch with the path and the rows read so far.
+    """
+    for path in source.fetch(cache):
+        about = source.about(path)
+        digest = content_hash(path)
+        this = Load(
+            id=f"{name}:{_slug(path.name)}@{digest[:12]}",
+            source=name,
+            path=str(path),
+            file_hash=digest,
+            licence=about.licence,
+            citation=about.citation,
+        )
+        done, n_rows, cursor = Added(), 0, None
+        for rows in source.parse(path):
+            done.merge(store.add(rows, load=this))
+            cursor = rows.cursor or cursor
+            n_rows += sum(table.num_rows for table in rows.tables.values())
+            heard(str(path), n_rows)
+        yield Loaded(store.finish(this, done, cursor), done)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files of a folder."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if file is not path:
+            digest.update(str(file.relative_to(path)).encode() + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:64]

@@ -1,0 +1,321 @@
+"""What may enter a table: the right columns, sane values, known references, nothing twice.
+
+All checks are SQL over whole batches. A row that may not enter is counted under a named reason;
+the rest of its batch goes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metadb.errors import InvalidRows
+from metadb.identity import canonical_config, parse_config
+from metadb.records import STATUSES
+from metadb.schema import Table
+
+_DEFAULTS = {
+    ("evaluations", "status"): "'ok'",
+    ("evaluations", "budget"): "1.0",
+    ("evaluations", "budget_unit"): "'fraction'",
+    ("evaluations", "origin"): "split_part(task, ':', 1)",
+    ("metafeatures", "status"): "'ok'",
+    ("tasks", "origin"): "split_part(task, ':', 1)",
+    ("tasks", "native"): "task[length(split_part(task, ':', 1)) + 2:]",
+    ("tasks", "kind"): "'classification'",
+    ("datasets", "origin"): "split_part(dataset, ':', 1)",
+    ("datasets", "native"): "dataset[length(split_part(dataset, ':', 1)) + 2:]",
+    ("flows", "origin"): "split_part(flow, ':', 1)",
+    ("flows", "native"): "flow[length(split_part(flow, ':', 1)) + 2:]",
+}
+
+_ID = r"'^[a-z0-9_.-]+:[^\x00-\x1f]+$'"
+_STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
+
+# Per table: (condition under which a row is turned away, the reason). `known_*` are the ids that
+# may be referred to.
+_RULES: dict[str, tuple[tuple[str, str], ...]] = {
+    "datasets": ((f"not regexp_matches(dataset, {_ID})", "id not of the form origin:native"),),
+    "tasks": ((f"not regexp_matches(task, {_ID})", "id not of the form origin:native"),),
+    "flows": ((f"not regexp_matches(flow, {_ID})", "id not of the form origin:native"),),
+    "metrics": (("lower > upper", "bounds of a metric in the wrong order"),),
+    "evaluations": (
+        (f"status not in ({_STATUSES})", f"unknown status (there are {', '.join(STATUSES)})"),
+        ("metric not in (select metric from known_metrics)", "unknown metric"),
+        ("status = 'ok' and value is null", "no score although its status is ok"),
+        ("status = 'ok' and not isfinite(value)", "score is NaN or infinite"),
+        ("status = 'ok' and (value < lower or value > upper)", "score outside the bounds of its metric"),
+        ("not isfinite(budget) or budget <= 0", "budget not a positive number"),
+        ("not isfinite(cost_s) or cost_s < 0", "cost_s not a number of seconds"),
+        ("task not in (select task from known_tasks)", "unknown task"),
+        ("config not in (select config from known_configs)", "unknown config, or one turned away"),
+    ),
+    "metafeatures": (
+        (f"status not in ({_STATUSES})", f"unknown status (there are {', '.join(STATUSES)})"),
+        ("status = 'ok' and (value is null or not isfinite(value))", "meta-feature not a finite number"),
+        ("task not in (select task from known_tasks)", "unknown task"),
+    ),
+}
+
+
+@dataclass
+class Rejections:
+    """Reason to how many rows it turned away, with the first one as an example."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, count: int, example: str = "") -> None:
+        if count:
+            self.counts[reason] = self.counts.get(reason, 0) + count
+            self.examples.setdefault(reason, example)
+
+    def merge(self, other: Rejections) -> None:
+        for reason, count in other.counts.items():
+            self.add(reason, count, other.examples.get(reason, ""))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def conform(table: Table, rows: pa.Table, load: str) -> pa.Table:
+    """`rows` with exactly the columns and types of `table`, what is left out as null.
+
+    Raises:
+        InvalidRows: A column is unknown, a needed one is missing, or values have a wrong type.
+    """
+    names = set(table.arrow.names)
+    unknown = sorted(set(rows.column_names) - names)
+    if unknown:
+        raise InvalidRows(
+            f"{table.name} has no column {unknown[0]!r}; its columns are {', '.join(table.arrow.names)}"
+        )
+    given = set(rows.column_names)
+    for column in table.columns:
+        made = (table.name, column.name) in _DEFAULTS or column.name == "load"
+        made = made or (table.hashed and column.name == table.key)
+        if column.required and column.name not in given and not made:
+            raise InvalidRows(
+                f"{table.name} needs the column {column.name!r} ({column.doc}) and the rows have "
+                f"only {', '.join(rows.column_names)}"
+            )
+    columns = []
+    for column in table.columns:
+        if column.name == "load" and table.key != "load" and "load" not in given:
+            columns.append(pa.repeat(pa.scalar(load, pa.string()), rows.num_rows))
+        elif column.name not in given:
+            columns.append(pa.nulls(rows.num_rows, column.type))
+        else:
+            columns.append(_cast(table, rows.column(column.name), column.name, column.type))
+    return pa.table(columns, schema=table.arrow)
+
+
+def _cast(table: Table, values: pa.ChunkedArray, name: str, to: pa.DataType) -> pa.ChunkedArray:
+    if values.type == to:
+        return values
+    try:
+        return pc.cast(values, to)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidRows(
+            f"column {name!r} of {table.name} must be {to}, but has {values.type} values that do "
+            f"not fit ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def check(
+    con: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pa.Table,
+    turned_away: Callable[[pa.Table], Iterable[str | None]] | None = None,
+) -> tuple[pa.Table, Rejections]:
+    """The rows that may enter, with their keys, and why the others may not.
+
+    Args:
+        con: A connection in which the relations `known_tasks`, `known_configs` and
+            `known_metrics` are there for the tables that refer to them.
+        rows: As `conform` returns them.
+        turned_away: For configs: per row a reason of the space, or None.
+    """
+    rejections = Rejections()
+    if table.name == "configs":
+        rows = _canonical(rows, rejections, turned_away)
+    con.register("incoming", rows)
+    try:
+        sql = _checking(table)
+        checked = con.sql(sql).to_arrow_table()
+    finally:
+        con.unregister("incoming")
+    reason = checked.column("reason")
+    if reason.null_count < len(reason):
+        bad = checked.filter(pc.is_valid(reason))
+        for entry in pc.value_counts(bad.column("reason").combine_chunks()).to_pylist():
+            why = entry["values"]
+            first = bad.filter(pc.equal(bad.column("reason"), why)).slice(0, 1).to_pylist()[0]
+            rejections.add(why, entry["counts"], _example(table, first))
+        checked = checked.filter(pc.is_null(reason))
+    checked = checked.select(table.arrow.names)
+    return _once(con, table, checked, rejections), rejections
+
+
+def _checking(table: Table) -> str:
+    """One select that fills in defaults, makes the key, and names the first rule a row breaks."""
+    defaults = {c: sql for (t, c), sql in _DEFAULTS.items() if t == table.name}
+    filled = ", ".join(f"coalesce({c}, {sql}) as {c}" for c, sql in defaults.items())
+    replace = [filled] if filled else []
+    if table.name == "evaluations":
+        # A run without a score has none, whatever number its file holds in its place.
+        replace.append("case when coalesce(status, 'ok') in ('ok', 'censored') then value end as value")
+    source = f"select * replace ({', '.join(replace)}) from incoming" if replace else "from incoming"
+    extra = ""
+    if table.name == "evaluations":
+        extra = ", m.lower, m.upper"
+        source = f"select i.* {extra} from ({source}) i left join known_metrics m on m.metric = i.metric"
+    key = f"{key_sql(table)} as {table.key}" if table.hashed else ""
+    required = [
+        (f"{c.name} is null", f"no {c.name}")
+        for c in table.columns
+        if c.required and not (table.hashed and c.name == table.key)
+    ]
+    rules = [*required, *_RULES.get(table.name, ())]
+    cases = " ".join(f"when {condition} then '{reason}'" for condition, reason in rules)
+    reason = f"case {cases} end" if cases else "null::varchar"
+    return f"select * {f'replace ({key})' if key else ''}, {reason} as reason from ({source})"
+
+
+def key_sql(table: Table) -> str:
+    """The SQL that makes a row's key: the MD5 of its identity; `identity.row_id` in Python."""
+    parts = ", ".join(f"coalesce({column}::varchar, '')" for column in table.identity)
+    return f"md5(concat_ws(chr(31), {parts}))"
+
+
+def _once(
+    con: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, rejections: Rejections
+) -> pa.Table:
+    """Each key once; a second row with the same identity and other content is a conflict."""
+    con.register("checked", rows)
+    try:
+        n_distinct = con.sql(f"select count(distinct {table.key}) from checked").fetchall()[0][0]
+        if n_distinct == rows.num_rows:
+            return rows
+        first = con.sql(
+            f"select * exclude (nth) from (select *, row_number() over (partition by {table.key}) "
+            "as nth from checked) where nth = 1"
+        ).to_arrow_table()
+        con.register("first", first)
+        differs = _differs(table, "c", "f")
+        clash = con.sql(
+            f"select c.{table.key} from checked c join first f using ({table.key}) where {differs}"
+        ).to_arrow_table()
+        con.unregister("first")
+    finally:
+        con.unregister("checked")
+    _reject_conflicts(table, clash.column(0).to_pylist(), rejections)
+    return first.cast(table.arrow)
+
+
+def _differs(table: Table, new: str, old: str) -> str:
+    """SQL: the content of two rows of one identity disagrees."""
+    if not table.content:
+        return "false"
+    if table.name in {"evaluations", "metafeatures"}:
+        parts = [f"{new}.{c} is distinct from {old}.{c}" for c in table.content]
+    else:
+        parts = [f"{new}.{c} <> {old}.{c}" for c in table.content]  # null: one of them does not know
+    return " or ".join(parts)
+
+
+def _reject_conflicts(table: Table, keys: list[str], rejections: Rejections) -> None:
+    rejections.add(
+        f"conflict: its identity is there with other content ({', '.join(table.content)})",
+        len(keys),
+        f"{table.key} {keys[0]}" if keys else "",
+    )
+
+
+@dataclass
+class Novelty:
+    """Tells the rows that a table does not hold yet; `Tables.append` calls it for each try.
+
+    Attributes:
+        known: Keys that were there, with the load that brought them.
+        rejections: Rows whose identity was there with other content.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    table: Table
+    rows: pa.Table
+    known: list[pa.Table] = field(default_factory=list)
+    rejections: Rejections = field(default_factory=Rejections)
+
+    def __call__(self, files: list[str], previous: pa.Table | None) -> pa.Table:
+        rows = self.rows if previous is None else previous
+        if not files or rows.num_rows == 0:
+            return rows
+        key = self.table.key
+        origin = "e.load" if "load" in self.table.arrow.names else "null::varchar"
+        self.con.register("fresh", rows)
+        try:
+            there = self.con.sql(
+                f"select f.{key} as key, {origin} as load, ({_differs(self.table, 'f', 'e')}) as differs "
+                f"from read_parquet(?, union_by_name = true) e join fresh f on f.{key} = e.{key}",
+                params=[files],
+            ).to_arrow_table()
+            if there.num_rows == 0:
+                return rows
+            self.con.register("there", there)
+            new = self.con.sql(
+                f"select * from fresh where {key} not in (select key from there)"
+            ).to_arrow_table()
+            self.con.unregister("there")
+        finally:
+            self.con.unregister("fresh")
+        differs = pc.fill_null(there.column("differs"), False)
+        _reject_conflicts(
+            self.table, there.filter(differs).column("key").to_pylist(), self.rejections
+        )
+        self.known.append(there.filter(pc.invert(differs)).select(["key", "load"]))
+        return new.cast(self.table.arrow)
+
+    @property
+    def n_known(self) -> int:
+        return sum(part.num_rows for part in self.known)
+
+
+def _canonical(
+    rows: pa.Table,
+    rejections: Rejections,
+    turned_away: Callable[[pa.Table], Iterable[str | None]] | None,
+) -> pa.Table:
+    """Configs with canonical texts; those whose text is no config are turned away."""
+    texts: list[str | None] = []
+    for text in rows.column("hyperparameters").to_pylist():
+        try:
+            texts.append(canonical_config(parse_config(text)))
+        except Exception:  # whatever a foreign text makes json raise, the row is turned away
+            texts.append(None)
+    good = pa.array([text is not None for text in texts], pa.bool_())
+    bad = pc.invert(good)
+    if pc.any(bad).as_py():
+        example = rows.filter(bad).column("hyperparameters")[0].as_py()
+        reason = "hyperparameters not a JSON object of plain, finite values"
+        rejections.add(reason, pc.sum(bad).as_py(), str(example)[:200])
+    position = rows.schema.get_field_index("hyperparameters")
+    rows = rows.set_column(position, "hyperparameters", pa.array(texts, pa.string())).filter(good)
+    if turned_away is not None:
+        reasons = list(turned_away(rows))
+        for row, why in enumerate(reasons):
+            if why is not None:
+                config = rows.column("hyperparameters")[row].as_py()
+                rejections.add("config outside its space", 1, f"{why} in {config}"[:300])
+        rows = rows.filter(pa.array([why is None for why in reasons], pa.bool_()))
+    return rows
+
+
+def _example(table: Table, row: dict[str, object]) -> str:
+    shown = {c: row[c] for c in (*table.identity, *table.content) if row.get(c) is not None}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())[:300]

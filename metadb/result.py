@@ -1,0 +1,89 @@
+"""The answer to a query: Arrow inside, a table in a notebook, a table on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import pyarrow as pa
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Rows with named columns; any Arrow consumer (pandas, polars, DuckDB, nanoarrow) takes it.
+
+    Args:
+        table: The rows.
+    """
+
+    table: pa.Table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand the rows over by the Arrow PyCapsule protocol, without a copy."""
+        return self.table.__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self.table.to_batches():
+            yield from batch.to_pylist()
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.table.column_names)
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas data frame."""
+        return self.table.to_pandas()
+
+    def column(self, name: str) -> list[Any]:
+        """One column as plain Python values."""
+        return list(self.table.column(name).to_pylist())
+
+    def __str__(self) -> str:
+        """The first rows as aligned text."""
+        rows = [[_text(value) for value in row.values()] for row in self._head()]
+        widths = [
+            max(len(name), *(len(row[i]) for row in rows)) if rows else len(name)
+            for i, name in enumerate(self.columns)
+        ]
+        lines = [self.columns, *rows]
+        text = "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+        return f"{text}\n({self._count()})"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(_text(v))}</td>" for v in row.values()) + "</tr>"
+            for row in self._head()
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p>{self._count()}</p>"
+        )
+
+    def _head(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.table.slice(0, _SHOWN).to_pylist()
+        return rows
+
+    def _count(self) -> str:
+        n = len(self)
+        more = f", {_SHOWN} shown" if n > _SHOWN else ""
+        return f"{n:,} row{'' if n == 1 else 's'}{more}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

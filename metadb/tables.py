@@ -1,0 +1,206 @@
+"""Delta tables on disk: made, opened, appended to without loss or doubling, brought up to date.
+
+Many writers, none locked out for long: an append says which version of the table it looked at, and
+Delta refuses it if another append came between (all appends share one application transaction id),
+so the writer looks at the new rows only and tries again. A lock file makes writers on one machine
+queue instead of race; it is a courtesy, not what correctness rests on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from metadb.errors import MetadbError, NewerSchema, NotAStore
+from metadb.schema import SCHEMA, TABLES
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+_APP = "metadb"
+_ATTEMPTS = 200
+_KEEP_HISTORY = {
+    # A recommendation names the version it was made from, so old versions stay readable.
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+
+
+class Tables:
+    """The Delta tables of one store, by name.
+
+    Args:
+        root: The store's folder.
+
+    Raises:
+        NotAStore: `root` is a file, or a folder with something else in it.
+        NewerSchema: The store was written by a newer metadb.
+    """
+
+    def __init__(self, root: str | PathLike[str], *, create: bool = True) -> None:
+        self.root = Path(root)
+        marker = self.root / "metadb.json"
+        if not marker.exists():
+            self._create(marker, create=create)
+        schema = _read_marker(marker)
+        if schema > SCHEMA:
+            raise NewerSchema(
+                f"the store {self.root} has schema {schema}, and this metadb knows up to {SCHEMA}; "
+                "install a newer metadb"
+            )
+        if schema < SCHEMA:
+            self._upgrade(schema)
+            _write_marker(marker)
+
+    def _create(self, marker: Path, *, create: bool) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise NotAStore(f"{self.root} is a file; a store is a folder, so name another path")
+        foreign = [] if not self.root.exists() else [p.name for p in self.root.iterdir()]
+        foreign = [name for name in foreign if name not in {"tables", "journal", "metadb.lock"}]
+        if foreign:
+            raise NotAStore(
+                f"{self.root} holds {sorted(foreign)[0]!r} and no metadb store; name an empty or "
+                "new folder"
+            )
+        if not create:
+            raise NotAStore(
+                f"there is no store at {self.root}; fill one with: metadb ingest SOURCE PATH "
+                f"--store {self.root}"
+            )
+        self.root.mkdir(parents=True, exist_ok=True)
+        with _locked(self.root / "metadb.lock"):
+            for name in TABLES:
+                self._make(name)
+            if not marker.exists():
+                _write_marker(marker)
+
+    def _make(self, name: str) -> None:
+        DeltaTable.create(
+            str(self.root / "tables" / name),
+            schema=TABLES[name].arrow,
+            mode="ignore",
+            configuration=_KEEP_HISTORY,
+        )
+
+    def _upgrade(self, schema: int) -> None:
+        """Add the tables and columns that are newer than `schema`; repeatable, never destructive."""
+        with _locked(self.root / "metadb.lock"):
+            for name, table in TABLES.items():
+                if table.since > schema:
+                    self._make(name)
+                    continue
+                delta = self.open(name)
+                there = {f.name for f in delta.schema().fields}
+                missing = [c for c in table.columns if c.since > schema and c.name not in there]
+                if missing:
+                    from deltalake.schema import Field, Schema
+
+                    fields = Schema.from_arrow(pa.schema([(c.name, c.type) for c in missing])).fields
+                    delta.alter.add_columns([Field(f.name, f.type, nullable=True) for f in fields])
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable:
+        """The table `name`, at `version` or as it is now."""
+        return DeltaTable(str(self.root / "tables" / name), version=version)
+
+    def append(
+        self,
+        name: str,
+        admit: Callable[[list[str], pa.Table | None], pa.Table],
+        metadata: Mapping[str, str] | None = None,
+    ) -> int:
+        """Append what `admit` lets through; returns the number of rows written.
+
+        Args:
+            admit: Called with the table's files that it has not seen yet and its own last answer
+                (None at first); returns the rows that are in none of the files seen so far.
+            metadata: Written into the commit, for example a source's cursor.
+
+        Raises:
+            MetadbError: The commit failed again and again.
+        """
+        seen: set[str] = set()
+        rows: pa.Table | None = None
+        with _locked(self.root / "tables" / f"{name}.lock"):
+            for attempt in range(_ATTEMPTS):
+                delta = self.open(name)
+                files = delta.file_uris()
+                rows = admit([f for f in files if f not in seen], rows)
+                seen.update(files)
+                if rows.num_rows == 0 and not metadata:
+                    return 0
+                turn = (delta.transaction_version(_APP) or 0) + 1
+                try:
+                    write_deltalake(
+                        delta,
+                        rows,
+                        mode="append",
+                        writer_properties=_WRITER,
+                        commit_properties=CommitProperties(
+                            custom_metadata=dict(metadata or {}),
+                            app_transactions=[Transaction(_APP, turn)],
+                            max_commit_retries=0,
+                        ),
+                    )
+                    return int(rows.num_rows)
+                except CommitFailedError:
+                    time.sleep(random.uniform(0, min(0.5, 0.005 * 2 ** min(attempt, 7))))
+        raise MetadbError(
+            f"could not append to {name} in {_ATTEMPTS} tries, other writers were always faster; "
+            "run the same command again"
+        )
+
+    def rewrite(self, name: str, change: Callable[[DeltaTable], Any]) -> None:
+        """Apply one change (delete, merge) to a table, again if another writer came between."""
+        with _locked(self.root / "tables" / f"{name}.lock"):
+            self._retry(lambda: change(self.open(name)))
+
+    def _retry(self, change: Callable[[], Any]) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                change()
+                return
+            except CommitFailedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.1))
+
+    def cursor(self, load: str) -> str | None:
+        """Where `load` stood at its last commit of evaluations, or None."""
+        for commit in self.open("evaluations").history():
+            if commit.get("load") == load and commit.get("cursor"):
+                return str(commit["cursor"])
+        return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock; the system frees it when the process dies, however it dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _read_marker(marker: Path) -> int:
+    try:
+        return int(json.loads(marker.read_text())["schema"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAStore(f"{marker} is damaged; restore it, it reads {{'schema': N}}") from error
+
+
+def _write_marker(marker: Path) -> None:
+    part = marker.with_suffix(".part")
+    part.write_text(json.dumps({"schema": SCHEMA}) + "\n")
+    part.replace(marker)
