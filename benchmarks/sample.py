@@ -1,6 +1,6 @@
 """Make `data/sample`: every learner with 30 configs on every sample task, 3 folds, 4 training sizes.
 
-    python -m benchmarks.sample --workers 2      # about an hour on 2 cores; run it again to resume
+    python -m benchmarks.sample --workers 2      # 35 minutes on 2 cores; run it again to resume
 
 One file per task and learner is written to the work folder, whole or not at all, so a killed run
 loses at most the pairs it was at. Seeds are fixed; seconds are of the machine that ran it.
@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.sample_files import assemble
 from benchmarks.sample_tasks import SampleTask, sample_tasks
 from optimizers.learners import LEARNERS, classifier_space, pipeline
 
@@ -146,6 +147,7 @@ def main() -> None:
         for future in as_completed(pool.submit(run_pair, *pair) for pair in pending):
             future.result()
             progress.advance(bar)
+    assemble(arguments.work)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metadb.errors import MetadbError
 from metadb.store import Added, Load, Store
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def load(
 ) -> Iterator[Loaded]:
     """Fetch, parse, add, one load for each path; run it again and nothing changes.
 
+    A file that turns out to be malformed half-way is taken back whole before the error is raised;
+    the paths before it stay.
+
     Args:
         name: The source's name in `SOURCES`.
         cache: Where a source that uses the network keeps what it brought.
@@ -40,7 +44,7 @@ def load(
     """
     for path in source.fetch(cache):
         about = source.about(path)
-        digest = content_hash(path)
+        digest = content_hash(path, about.files)
         this = Load(
             id=f"{name}:{_slug(path.name)}@{digest[:12]}",
             source=name,
@@ -49,22 +53,40 @@ def load(
             licence=about.licence,
             citation=about.citation,
         )
-        done, n_rows, cursor = Added(), 0, None
+        yield _load_one(source, path, this, store, heard)
+
+
+def _load_one(
+    source: Described, path: Path, this: Load, store: Store, heard: Callable[[str, int], None]
+) -> Loaded:
+    done, n_rows, cursor, begun = Added(), 0, None, False
+    try:
         for rows in source.parse(path):
+            begun = True
             done.merge(store.add(rows, load=this))
             cursor = rows.cursor or cursor
             n_rows += sum(table.num_rows for table in rows.tables.values())
             heard(str(path), n_rows)
-        yield Loaded(store.finish(this, done, cursor), done)
+    except MetadbError:
+        if begun and not _complete(store, this.id):
+            store.forget(this.id)
+        raise
+    return Loaded(store.finish(this, done, cursor), done)
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files of a folder."""
+def _complete(store: Store, load: str) -> bool:
+    return "complete" in store.sql("select status from loads where load = ?", [load]).column("status")
+
+
+def content_hash(path: Path, files: Sequence[Path] = ()) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's files, or of these files."""
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    folder = path if path.is_dir() else path.parent
+    if not files:
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     for file in files:
-        if file is not path:
-            digest.update(str(file.relative_to(path)).encode() + b"\0")
+        if file != path:
+            digest.update(str(file.relative_to(folder)).encode() + b"\0")
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

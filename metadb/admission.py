@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -242,48 +243,48 @@ class Novelty:
     """Tells the rows that a table does not hold yet; `Tables.append` calls it for each try.
 
     Attributes:
-        known: Keys that were there, with the load that brought them.
+        load: The load that brings the rows.
+        seen: Keys of rows that were there, brought first by another load.
+        n_known: How many rows were there with the same content.
         rejections: Rows whose identity was there with other content.
     """
 
     con: duckdb.DuckDBPyConnection
     table: Table
     rows: pa.Table
-    known: list[pa.Table] = field(default_factory=list)
+    load: str
+    seen: list[pa.ChunkedArray] = field(default_factory=list)
+    n_known: int = 0
     rejections: Rejections = field(default_factory=Rejections)
 
     def __call__(self, files: list[str], previous: pa.Table | None) -> pa.Table:
         rows = self.rows if previous is None else previous
         if not files or rows.num_rows == 0:
             return rows
-        key = self.table.key
-        origin = "e.load" if "load" in self.table.arrow.names else "null::varchar"
-        self.con.register("fresh", rows)
+        key, n = self.table.key, rows.num_rows
+        other = "e.load <> $load" if "load" in self.table.arrow.names and key != "load" else "false"
+        differs = _differs(self.table, "f", "e")
+        self.con.register("fresh", rows.append_column("place", pa.array(np.arange(n))))
         try:
+            # Places and flags come back, not the rows: the answer may be as long as the question.
             there = self.con.sql(
-                f"select f.{key} as key, {origin} as load, ({_differs(self.table, 'f', 'e')}) as differs "
-                f"from read_parquet(?, union_by_name = true) e join fresh f on f.{key} = e.{key}",
-                params=[files],
+                f"select f.place, coalesce({differs}, false) as differs, {other} as other "
+                f"from read_parquet($files, union_by_name = true) e join fresh f on f.{key} = e.{key}",
+                params={"files": files} | ({"load": self.load} if other != "false" else {}),
             ).to_arrow_table()
-            if there.num_rows == 0:
-                return rows
-            self.con.register("there", there)
-            new = self.con.sql(
-                f"select * from fresh where {key} not in (select key from there)"
-            ).to_arrow_table()
-            self.con.unregister("there")
         finally:
             self.con.unregister("fresh")
-        differs = pc.fill_null(there.column("differs"), False)
-        _reject_conflicts(
-            self.table, there.filter(differs).column("key").to_pylist(), self.rejections
-        )
-        self.known.append(there.filter(pc.invert(differs)).select(["key", "load"]))
-        return new.cast(self.table.arrow)
-
-    @property
-    def n_known(self) -> int:
-        return sum(part.num_rows for part in self.known)
+        if there.num_rows == 0:
+            return rows
+        place, clash, foreign = (there.column(c).to_numpy() for c in ("place", "differs", "other"))
+        keys = rows.column(key)
+        _reject_conflicts(self.table, keys.take(pa.array(place[clash])).to_pylist(), self.rejections)
+        self.n_known += int((~clash).sum())
+        if (foreign & ~clash).any():
+            self.seen.append(keys.take(pa.array(place[foreign & ~clash])))
+        new = np.ones(n, bool)
+        new[place] = False
+        return rows.filter(pa.array(new))
 
 
 def _canonical(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _BATCH = 500_000
 _FACTS = ("evaluations", "metafeatures")
+_ENRICHED = {"datasets", "tasks", "flows", "configs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Store:
         path: str | os.PathLike[str],
         *,
         version: Mapping[str, int] | None = None,
-        memory: str = "256MB",
+        memory: str = "200MB",
         create: bool = True,
     ) -> None:
         self.path = Path(path)
@@ -300,7 +301,11 @@ class Store:
         for name in rows.tables:
             if name not in TABLES:
                 raise InvalidRows(f"no table {name!r}; there are {', '.join(TABLES)}")
-        load = load or Load("add", "python")
+        if load is None:
+            anonymous = Load("add", "python")
+            done = self.add(rows, load=anonymous)
+            self._tally(anonymous, done)
+            return done
         self._start(load)
         done = Added()
         for reason, count in rows.rejected.items():
@@ -324,17 +329,16 @@ class Store:
             batch = conform(table, source.slice(nth * _BATCH, _BATCH), load.id)
             turned_away = self._outside(rows) if name == "configs" else None
             good, rejections = check(con, table, batch, turned_away)
-            novelty = Novelty(con, table, good)
+            novelty = Novelty(con, table, good, load.id)
             last = name == "evaluations" and nth == n_batches - 1 and rows.cursor is not None
             metadata = {"load": load.id, "cursor": str(rows.cursor)} if last else None
             added = self._tables.append(name, novelty, metadata)
             rejections.merge(novelty.rejections)
-            n_known = good.num_rows - added - novelty.rejections.total
-            done.count(name, read=batch.num_rows, added=added, known=n_known)
+            done.count(name, read=batch.num_rows, added=added, known=novelty.n_known)
             done.rejections.merge(rejections)
             if name != "sightings":
                 self._sight(con, load, novelty)
-            if name in {"datasets", "tasks", "flows", "configs"} and n_known:
+            if name in _ENRICHED and novelty.n_known:
                 self._enrich(con, name, good)
 
     def _know(self, con: Any, relation: str, column: str) -> None:
@@ -386,17 +390,13 @@ class Store:
 
     def _sight(self, con: Any, load: Load, novelty: Novelty) -> None:
         """Note the rows that another load brought first: this load vouches for them too."""
-        known = [p.filter(pc.not_equal(p.column("load"), load.id)) for p in novelty.known]
-        keys = [part.column("key") for part in known if part.num_rows]
-        if not keys:
+        if not novelty.seen:
             return
-        key = pa.chunked_array([chunk for column in keys for chunk in column.chunks], pa.string())
+        key = pa.chunked_array([chunk for keys in novelty.seen for chunk in keys.chunks], pa.string())
         table = TABLES["sightings"]
-        seen = conform(table, pa.table({"key": key}).append_column(
-            "load", pa.repeat(pa.scalar(load.id), len(key)).cast(pa.string())
-        ), load.id)
+        seen = conform(table, pa.table({"key": key}), load.id)
         good, _ = check(con, table, seen)
-        self._tables.append("sightings", Novelty(con, table, good))
+        self._tables.append("sightings", Novelty(con, table, good, load.id))
 
     def _enrich(self, con: Any, name: str, rows: pa.Table) -> None:
         """Fill what was not known of entities that are there from rows that know it."""
@@ -442,32 +442,48 @@ class Store:
         of this load, so that a load completed after a kill counts like an undisturbed one.
         """
         self._start(load)
+        n_read = sum(done.read.get(table, 0) for table in _FACTS)
+        held, n_rejected = self._held(load), done.rejections.total
+        counts = {
+            "n_read": n_read,
+            "n_added": held,
+            "n_known": max(0, n_read - held - n_rejected),
+            "n_rejected": n_rejected,
+            "rejections": _rejections_text(done.rejections),
+        }
+        there = self._load_row(load.id)
+        if there["status"] != "complete" or any(there[name] != v for name, v in counts.items()):
+            self._write_load(load, "complete", cursor=cursor, **counts)
+        return self._load_row(load.id)
+
+    def _tally(self, load: Load, done: Added) -> None:
+        """Add to the counts of a load that never ends: what is recorded, or added without a load."""
+        there = self._load_row(load.id)
+        n_read = sum(done.read.get(table, 0) for table in _FACTS)
+        if not n_read and not done.rejections.total:
+            return
+        known = sum(done.known.get(table, 0) for table in _FACTS)
+        counts = {
+            "n_read": (there["n_read"] or 0) + n_read,
+            "n_added": self._held(load),
+            "n_known": (there["n_known"] or 0) + known,
+            "n_rejected": (there["n_rejected"] or 0) + done.rejections.total,
+        }
+        self._write_load(load, "complete", rejections=_rejections_text(done.rejections), **counts)
+
+    def _held(self, load: Load) -> int:
+        """How many facts the store holds of a load."""
         held = self.sql(
             """
             select (select count(*) from evaluations where load = $load)
                  + (select count(*) from metafeatures where load = $load) as n
             """,
             {"load": load.id},
-        ).column("n")[0]
-        n_rejected = done.rejections.total
-        n_read = sum(done.read.get(table, 0) for table in _FACTS)
-        counts = {
-            "n_read": n_read,
-            "n_added": int(held),
-            "n_known": max(0, n_read - int(held) - n_rejected),
-            "n_rejected": n_rejected,
-            "rejections": json.dumps(
-                {
-                    reason: {"count": n, "example": done.rejections.examples.get(reason, "")}
-                    for reason, n in sorted(done.rejections.counts.items())
-                }
-            ),
-        }
-        there = list(self.sql("select * from loads where load = ?", [load.id]))
-        same = all(there[0][name] == value for name, value in counts.items())
-        if there[0]["status"] != "complete" or not same:
-            self._write_load(load, "complete", cursor=cursor, **counts)
-        return next(iter(self.sql("select * from loads where load = ?", [load.id])))
+        )
+        return int(held.column("n")[0])
+
+    def _load_row(self, load: str) -> dict[str, Any]:
+        return next(iter(self.sql("select * from loads where load = ?", [load])))
 
     def cursor(self, load: str) -> str | None:
         """Where a load stood at its last commit, so that its source can go on from there."""
@@ -505,7 +521,7 @@ class Store:
             there = self.sql("select load from loads order by recorded_at desc limit 5").column("load")
             raise NotFound(f"no load {load!r}; the latest are {', '.join(there) or '(none)'}")
         gone = forget(self._tables, lambda: self.snapshot, load)
-        row = next(iter(self.sql("select * from loads where load = ?", [load])))
+        row = self._load_row(load)
         self._started.discard(load)
         kept = {name: row[name] for name in ("path", "file_hash", "licence", "citation")}
         self._write_load(Load(load, row["source"], **kept), "forgotten")
@@ -668,7 +684,7 @@ class Store:
         }
         if tables:
             load = Load(f"record:{journal}", "record")
-            self.finish(load, self.add(Rows(tables), load=load))
+            self._tally(load, self.add(Rows(tables), load=load))
 
     def _fold_orphans(self) -> None:
         for path, lines in orphans(self.path / "journal"):
@@ -794,6 +810,15 @@ def _sub_schema(name: str, rows: list[dict[str, Any]]) -> pa.Schema:
     """The table's types for the columns that the rows have; JSON alone would guess them."""
     given = {column for row in rows for column in row}
     return pa.schema([f for f in TABLES[name].arrow if f.name in given])
+
+
+def _rejections_text(rejections: Rejections) -> str:
+    return json.dumps(
+        {
+            reason: {"count": n, "example": rejections.examples.get(reason, "")}
+            for reason, n in sorted(rejections.counts.items())
+        }
+    )
 
 
 def _check_score(metric: Metric, value: float | None, status: str, cost_s: float | None) -> None:

@@ -1,0 +1,56 @@
+# Two commands on a fresh machine: make demo, make test. uv is used where it is installed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+export OMP_NUM_THREADS ?= 1
+# uv does not read pip's settings; hand on where pip finds wheels (a CPU build of torch, say).
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: setup demo test lint docs bench constraints sample clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+ifneq ($(UV),)
+	test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[dev]"
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+endif
+	touch $@
+
+demo: setup
+	$(BIN)/python -m api.demo
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup
+	$(BIN)/python -m benchmarks.dictionary
+
+bench: setup
+	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.crash
+	$(BIN)/python -m benchmarks.warm_start
+
+sample: setup
+	$(BIN)/python -m benchmarks.sample
+
+# The pinned versions, without torch's CUDA tree and without any URL.
+constraints:
+	uv pip compile --universal --upgrade --python-version 3.11 --no-annotate --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-emit-package torch --extra dev pyproject.toml | grep -viE '^(nvidia|cuda|triton)' > constraints.part
+	mv constraints.part constraints.txt
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Every door a user comes through; importing this package imports nothing."""

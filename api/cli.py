@@ -1,0 +1,316 @@
+"""The command line: `metadb --help`. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
+
+from api.terminal import (
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_REJECTED,
+    EXIT_USAGE,
+    config_text,
+    progress,
+    say_json,
+)
+from metadb import __version__
+from metadb.errors import MetadbError, NotFound
+
+if TYPE_CHECKING:
+    from metadb.store import Store
+
+app = App(
+    name="metadb",
+    version=__version__,
+    help="Remember what every tuning run learnt, ask it in SQL, and start the next one warm.",
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    store: Annotated[Path, Parameter(env_var="METADB_STORE")] = Path("metadb-store")
+    "Folder of the store."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Answer with one JSON document on stdout; errors too."
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
+    "No progress and no remarks, only the answer."
+
+
+_COMMON = Common()
+
+
+def _open(common: Common, *, create: bool = False) -> Store:
+    from metadb.store import Store
+
+    return Store(common.store, create=create)
+
+
+def _remark(common: Common, text: str) -> None:
+    if not common.quiet and not common.json:
+        print(text, file=sys.stderr)
+
+
+@app.command
+def ingest(source: str, *paths: Path, common: Common = _COMMON) -> int:
+    """Fill the store from files; run it again and nothing changes.
+
+    Parameters
+    ----------
+    source
+        aslib, openml-study, openml-pimp, tabrepo, text-classification or table.
+    paths
+        Files or folders.
+    """
+    from ingest import source as make_source
+    from ingest.load import load
+
+    if not paths:
+        raise NotFound(f"no path given; name a file or folder: metadb ingest {source} PATH...")
+    found = make_source(source, paths)
+    loads, n_rejected = [], 0
+    cache = common.store / "cache"
+    with _open(common, create=True) as store, progress("rows", quiet=common.quiet) as heard:
+        for loaded in load(source, found, store, cache, heard=heard):
+            row, added = loaded.load, loaded.added
+            n_rejected += row["n_rejected"]
+            loads.append(row | {"added": added.added, "known": added.known})
+            if not common.json:
+                print(_loaded(row, added.added, added.known), flush=True)
+                for reason, count in added.rejections.counts.items():
+                    example = added.rejections.examples.get(reason, "")
+                    _remark(common, f"  turned away {count:,}: {reason} (e.g. {example})")
+    if common.json:
+        say_json({"store": str(common.store), "loads": loads})
+    return EXIT_REJECTED if n_rejected else EXIT_OK
+
+
+def _loaded(row: dict[str, Any], added: dict[str, int], known: dict[str, int]) -> str:
+    parts = [f"{n:,} {table}" for table, n in added.items() if n and table != "sightings"]
+    there = sum(n for table, n in known.items() if table in {"evaluations", "metafeatures"})
+    new = ", ".join(parts) or "nothing"
+    return (
+        f"{row['load']}: added {new}; {there:,} facts were known, "
+        f"{row['n_rejected']:,} rows turned away"
+    )
+
+
+@app.command
+def sql(
+    query: str,
+    *,
+    format: Literal["table", "csv", "json", "arrow", "parquet"] = "table",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    common: Common = _COMMON,
+) -> int:
+    """Answer one select statement over the tables and views (see docs/data-dictionary.md).
+
+    Parameters
+    ----------
+    query
+        For example: select * from leaderboard order by mean_rank limit 5
+    format
+        How to write the answer; arrow is the IPC stream format.
+    output
+        A file to write to, instead of stdout.
+    """
+    from api.writing import write
+
+    with _open(common) as store:
+        result = store.sql(query)
+        if common.json:
+            say_json({"columns": result.columns, "rows": list(result), "version": store.version})
+        else:
+            write(result, format, output)
+    return EXIT_OK
+
+
+@app.command
+def status(*, common: Common = _COMMON) -> int:
+    """What the store holds: rows, spaces, loads, size, version."""
+    with _open(common) as store:
+        found = store.status()
+    if common.json:
+        say_json(found)
+        return EXIT_OK
+    rows = ", ".join(f"{n:,} {name}" for name, n in found["rows"].items() if n)
+    print(f"store {found['path']}: {rows or 'empty'}")
+    print(f"  {found['size_bytes'] / 1e6:,.1f} MB in {found['n_files']} files")
+    for space in found["spaces"]:
+        print(
+            f"  space {space['space']}, {space['metric']}: {int(space['n_evaluations']):,} evaluations, "
+            f"{space['n_configs']:,} configs on {space['n_tasks']:,} tasks "
+            f"({space['share_filled']:.0%} filled), {int(space['n_failed']):,} failed"
+        )
+    for load in found["loads"]:
+        counts = "" if load["n_added"] is None else (
+            f": {load['n_added']:,} added, {load['n_known']:,} known, {load['n_rejected']:,} turned away"
+        )
+        print(f"  load {load['load']} {load['status']}{counts}")
+    return EXIT_OK
+
+
+@app.command
+def recommend(
+    *,
+    space: str,
+    task: str | None = None,
+    data: Path | None = None,
+    target: str | None = None,
+    metric: str | None = None,
+    k: Annotated[int, Parameter(name=["--k", "-k"])] = 10,
+    observed: Path | None = None,
+    recommender: str = "portfolio",
+    seed: int = 0,
+    common: Common = _COMMON,
+) -> int:
+    """Say which configurations to try next, and on which tasks and evaluations that rests.
+
+    Parameters
+    ----------
+    space
+        Name of the search space (see: metadb status).
+    task
+        Id of a task in the store; its own evaluations are left out.
+    data
+        A CSV, Parquet, JSON or ARFF file; it is described by its simple meta-features.
+    target
+        Its target column; default: the last one.
+    metric
+        Default: the one with the most evaluations in the space.
+    k
+        How many.
+    observed
+        What was run already: a JSON list (or lines) of {"config": {...}, "value": 0.9}.
+    recommender
+        random, average_rank, portfolio or nearest.
+    seed
+        For recommenders that draw.
+    """
+    from api.advice import advise, read_observed, task_of_file
+
+    if (task is None) == (data is None):
+        raise NotFound("say for what: give either --task ID or --data FILE --target COLUMN")
+    if k < 1:
+        raise NotFound(f"k is {k}; ask for at least 1")
+    with _open(common) as store:
+        if data is not None:
+            from metadb.datafile import read_data
+
+            asked = task_of_file(data, read_data(data, target=target))
+        else:
+            asked = store.task(str(task))
+        told = []
+        if observed is not None:
+            name = metric or store.history(space).metric
+            told = read_observed(observed, store.metric(name))
+        advice = advise(
+            store,
+            asked,
+            space=space,
+            metric=metric,
+            k=k,
+            observed=told,
+            recommender=recommender,
+            seed=seed,
+        )
+    if common.json:
+        say_json(advice.as_dict() | {"metafeatures": dict(asked.metafeatures)})
+        return EXIT_OK
+    _remark(common, f"{advice.recommender} on {advice.history}")
+    if advice.left_out:
+        _remark(common, f"the store's own {advice.left_out} results of this task are left out")
+    for rank, (r, behind) in enumerate(
+        zip(advice.recommendations, advice.evaluations, strict=True), 1
+    ):
+        print(f"{rank:3}. {config_text(r.config)}")
+        named = ", ".join(r.because.tasks[:3]) + (", ..." if len(r.because.tasks) > 3 else "")
+        if behind:
+            print(f"     rests on {len(behind)} evaluations of {len(r.because.tasks)} tasks: {named}")
+    if not advice.recommendations:
+        print("nothing left to try: every configuration the store knows was run")
+    elif not common.quiet:
+        print("trace any of them: select * from recommendation_provenance where recommendation =")
+        print(f"  '{advice.ids[0]}'")
+    return EXIT_OK
+
+
+@app.command
+def forget(load: str, *, common: Common = _COMMON) -> int:
+    """Take one load back; what other loads brought too stays.
+
+    Parameters
+    ----------
+    load
+        Its id, as `metadb status` shows it.
+    """
+    with _open(common) as store:
+        gone = store.forget(load)
+    if common.json:
+        say_json({"load": load, "removed": gone})
+    else:
+        parts = ", ".join(f"{n:,} {table}" for table, n in gone.items() if n)
+        print(f"forgot {load}: removed {parts or 'nothing'}")
+    return EXIT_OK
+
+
+@app.command
+def compact(*, common: Common = _COMMON) -> int:
+    """Put small files together, so that queries open fewer of them."""
+    with _open(common) as store:
+        saved = store.compact()
+    if common.json:
+        say_json({"files_saved": saved})
+    else:
+        print(f"{sum(saved.values())} fewer files")
+    return EXIT_OK
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code.
+
+    0 done, 1 bad input (one sentence on stderr), 2 wrong usage, 3 done but rows were turned away,
+    130 interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in words
+    try:
+        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else EXIT_OK
+    except CycloptsError as error:
+        return _fail(str(error), "usage", EXIT_USAGE, as_json=as_json)
+    except MetadbError as error:
+        return _fail(str(error), type(error).__name__, EXIT_ERROR, as_json=as_json)
+    except FileNotFoundError as error:
+        return _fail(f"no file {error.filename}", "NotFound", EXIT_ERROR, as_json=as_json)
+    except PermissionError as error:
+        said = f"{error.filename} may not be read or written by this user"
+        return _fail(said, "PermissionError", EXIT_ERROR, as_json=as_json)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_OK
+    except KeyboardInterrupt:
+        said = "interrupted; what was added stays, run the same command again to go on"
+        return _fail(said, "interrupted", EXIT_INTERRUPTED, as_json=as_json)
+
+
+def _fail(text: str, kind: str, code: int, *, as_json: bool) -> int:
+    if as_json:
+        say_json({"error": {"kind": kind, "message": text}})
+    else:
+        hint = "\nsee: metadb --help" if code == EXIT_USAGE else ""
+        print(f"error: {text}{hint}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

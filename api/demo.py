@@ -1,0 +1,158 @@
+"""`make demo`: from a fresh machine to a warm start in a few minutes, on real evaluations.
+
+It loads `data/sample` into a store, asks it one question in SQL, asks for five configurations for
+a data set that is not in the sample (breast cancer, 569 patients, shipped inside scikit-learn),
+and runs a cold and a warm-started random search of 20 evaluations side by side.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+from api.advice import Advice, advise, task_of_file
+from api.picture import curves
+from api.terminal import config_text, progress
+from ingest import source
+from ingest.load import load
+from metadb.datafile import Data, read_data
+from metadb.records import Config, Evaluation, Task
+from metadb.store import Store
+
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
+TRIALS = 20
+SEED = 0
+
+QUESTION = """
+select p.learner, count(*) as tasks_where_best, round(avg(b.value), 3) as mean_accuracy_there
+from best_per_task b join space.classifier p on p.config = b.config
+where b.space = 'classifier' and b.metric = 'accuracy'
+group by p.learner order by tasks_where_best desc, p.learner
+"""
+
+
+def main(folder: Path = Path("demo")) -> None:
+    """Run the whole story in `folder`, which is made anew."""
+    start = time.perf_counter()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with Store(folder / "store") as store:
+        _fill(store, folder)
+        print("\n2. One question in SQL: which learner is best on how many tasks?")
+        print(QUESTION.strip())
+        print(f"\n{store.sql(QUESTION)}")
+        table = _new_data_set(folder)
+        data = read_data(table, target="diagnosis")
+        task = task_of_file(table, data)
+        advice = _advise(store, task, table)
+        cold, warm = _search(store, task, data, [r.config for r in advice.recommendations])
+    _show(cold, warm, folder / "curves.svg")
+    print(f"\nAll of it took {time.perf_counter() - start:.0f} s. Look around in the store:")
+    print(f'  metadb sql "select * from leaderboard order by mean_rank limit 5" --store {folder}/store')
+    print(f"  metadb status --store {folder}/store")
+
+
+def _fill(store: Store, folder: Path) -> None:
+    print(f"1. Load {SAMPLE.name}: real evaluations on data sets of scikit-learn and statsmodels")
+    start = time.perf_counter()
+    with progress("rows", quiet=False) as heard:
+        for loaded in load("table", source("table", [SAMPLE]), store, folder, heard=heard):
+            added = loaded.added.added
+            print(
+                f"   {added['evaluations']:,} evaluations of {added['configs']} configurations on "
+                f"{added['tasks']} tasks in {time.perf_counter() - start:.1f} s"
+            )
+
+
+def _new_data_set(folder: Path) -> Path:
+    """Breast cancer as the file a user would have."""
+    from pyarrow import csv, table
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer()
+    columns = {str(n): bunch.data[:, i] for i, n in enumerate(bunch.feature_names)}
+    columns["diagnosis"] = [str(bunch.target_names[c]) for c in bunch.target]
+    path = folder / "breast_cancer.csv"
+    csv.write_csv(table(columns), path)
+    return path
+
+
+def _advise(store: Store, task: Task, table: Path) -> Advice:
+    print("\n3. Five configurations to try on a data set the store has never seen:")
+    print(f"   metadb recommend --data {table} --target diagnosis --space classifier -k 5")
+    advice = advise(store, task, space="classifier", metric="accuracy", k=5)
+    for rank, (r, behind) in enumerate(
+        zip(advice.recommendations, advice.evaluations, strict=True), 1
+    ):
+        named = ", ".join(r.because.tasks[:2])
+        print(f"   {rank}. {config_text(r.config)}")
+        print(f"      rests on {len(behind)} evaluations of {len(r.because.tasks)} tasks: {named}, ...")
+    return advice
+
+
+def _search(
+    store: Store, task: Task, data: Data, warm_start: Sequence[Config]
+) -> tuple[list[Evaluation], list[Evaluation]]:
+    """A cold and a warm-started random search with the same seed, recorded as they go."""
+    from optimizers import RandomSearch, run
+    from optimizers.learners import classifier_space
+    from optimizers.objective import CrossValidation
+
+    print(f"\n4. Random search of {TRIALS} evaluations (3-fold cross-validation), cold and warm")
+    x, y = data.to_numpy()
+    objective = CrossValidation(x, y, data.categorical)
+    space = classifier_space()
+    both = []
+    with progress("evaluations", quiet=False) as heard:
+        for name, first in (("cold", ()), ("warm", warm_start)):
+            done: list[Evaluation] = []
+
+            def record(e: Evaluation, done: list[Evaluation] = done, name: str = name) -> None:
+                done.append(e)
+                heard(name, len(done), TRIALS)
+                store.record(
+                    task,
+                    e.trial.config,
+                    space=space,
+                    metric="accuracy",
+                    value=None if e.loss is None else 1.0 - e.loss,
+                    status=e.status,
+                    cost_s=e.cost_s,
+                    seed=SEED,
+                )
+
+            optimizer = RandomSearch(space, warm_start=first, seed=SEED)
+            both.append(run(optimizer, objective, trials=TRIALS, record=record))
+    return both[0], both[1]
+
+
+def best_so_far(evaluations: Sequence[Evaluation]) -> list[float]:
+    """The smallest loss after each evaluation; 1.0 while there is none."""
+    return list(accumulate((1.0 if e.loss is None else e.loss for e in evaluations), min))
+
+
+def _show(cold: Sequence[Evaluation], warm: Sequence[Evaluation], picture: Path) -> None:
+    lines = {"cold start": best_so_far(cold), "warm start": best_so_far(warm)}
+    steps = [i for i in (1, 2, 3, 5, 10, 15, 20) if i <= TRIALS]
+    print("\n   best error rate after n evaluations")
+    print(f"   {'n':>11} " + " ".join(f"{i:>7}" for i in steps))
+    for name, line in lines.items():
+        print(f"   {name:>11} " + " ".join(f"{line[i - 1]:7.4f}" for i in steps))
+    reached = next((i for i, v in enumerate(lines["warm start"], 1) if v <= lines["cold start"][-1]), None)
+    if reached is not None:
+        print(f"   the warm start reached the cold one's final error after {reached} evaluations")
+    else:
+        print("   the warm start did not reach the cold one's final error; see docs/ for the mean over tasks")
+    title = "Breast cancer: best error rate so far"
+    picture.write_text(
+        curves(lines, title=title, x_label="evaluations", y_label="error rate, 3-fold CV")
+    )
+    print(f"   picture: {picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:2])))

@@ -1,0 +1,90 @@
+"""How commands speak: answers to stdout, progress and errors to stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Heard(Protocol):
+    """Takes what a long piece of work says of itself."""
+
+    def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        """`done` of `total` units (None: unknown) of `what`."""
+
+
+@dataclass
+class Lines:
+    """Progress where there is no terminal: one line each 10 seconds, with rate and time left."""
+
+    unit: str
+    every_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        self.start = self.said = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        now = time.monotonic()
+        if now - self.said < self.every_s:
+            return
+        self.said = now
+        rate = done / max(1e-9, now - self.start)
+        left = f", {(total - done) / max(1e-9, rate):.0f} s left" if total else ""
+        of = f" of {total:,}" if total else ""
+        print(f"{what}: {done:,}{of} {self.unit}, {rate:,.0f}/s{left}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(unit: str, *, quiet: bool) -> Iterator[Heard]:
+    """A bar with rate and time left on a terminal, lines elsewhere, nothing when quiet."""
+    if quiet:
+        yield lambda what, done, total=None: None
+    elif not sys.stderr.isatty():
+        yield Lines(unit)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} " + unit),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def heard(what: str, done: int, total: int | None = None) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total, rate="")
+                speed = bar.tasks[tasks[what]].speed
+                rate = f"{speed:,.0f}/s" if speed else ""
+                bar.update(tasks[what], completed=done, total=total, rate=rate)
+
+            yield heard
+
+
+def say_json(answer: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(answer, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "__int__") and value == int(value):
+        return int(value)
+    return str(value)
+
+
+def config_text(config: Any) -> str:
+    """A configuration on one line, floats short."""
+    return ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in config.items())

@@ -1,0 +1,111 @@
+"""From the work folder of `benchmarks.sample` to the files of `data/sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks.sample_tasks import DATASETS, sample_tasks
+from metadb.datafile import Data
+from metadb.metafeatures import describe
+from metadb.space import to_json
+from optimizers.learners import classifier_space
+
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
+
+MAPPING = """\
+# What the columns of these files mean; read by: metadb ingest table data/sample
+origin = "sample"
+licence = "Apache-2.0"
+citation = "metadb, data/sample: run by benchmarks/sample.py"
+
+[space]
+name = "classifier"
+file = "space.json"
+
+[evaluations]
+file = "evaluations.parquet"
+config = "config"
+
+[evaluations.columns]
+task = "task"
+fold = "fold"
+seed = { value = 0 }
+budget = "fraction"
+budget_unit = { value = "fraction" }
+status = "status"
+cost_s = ["fit_s", "predict_s"]
+
+[evaluations.metrics]
+accuracy = "accuracy"
+balanced_accuracy = "balanced_accuracy"
+fit_s = "fit_s"
+predict_s = "predict_s"
+
+[tasks]
+file = "tasks.parquet"
+
+[tasks.columns]
+task = "task"
+dataset = "dataset"
+target = "target"
+name = "name"
+kind = { value = "classification" }
+
+[metafeatures]
+file = "metafeatures.parquet"
+task = "task"
+"""
+
+
+def assemble(work: Path, target: Path = SAMPLE) -> None:
+    """Write the Parquet files, the space and the mapping; numbers are rounded to 6 digits."""
+    target.mkdir(parents=True, exist_ok=True)
+    rows = pa.concat_tables([pq.read_table(f) for f in sorted(work.glob("*.parquet"))])
+    rows = rows.drop(["error"]).sort_by([(c, "ascending") for c in ("task", "config", "fold", "fraction")])
+    for name in ("accuracy", "balanced_accuracy"):
+        rows = _replace(rows, name, pc.round(rows.column(name), 6))
+    for name in ("fit_s", "predict_s"):  # a timer is not good to more than ten microseconds
+        rows = _replace(rows, name, pc.round(rows.column(name), 5))
+    _write(rows, target / "evaluations.parquet", byte_stream=["fit_s", "predict_s"])
+    tasks, features = [], []
+    for task in sample_tasks():
+        package = DATASETS[task.dataset][0]
+        tasks.append(
+            {
+                "task": task.name,
+                "dataset": f"{package}-{task.dataset}",
+                "target": task.target,
+                "name": f"{task.dataset}: {task.target}",
+            }
+        )
+        x = pa.Table.from_pandas(task.x, preserve_index=False)
+        described = describe(Data(x, pa.array(task.y), task.target, "classification"))
+        features.append({"task": task.name} | described)
+    _write(pa.Table.from_pylist(tasks), target / "tasks.parquet")
+    names = sorted({name for row in features for name in row} - {"task"})
+    schema = pa.schema([("task", pa.string()), *((n, pa.float64()) for n in names)])
+    _write(pa.Table.from_pylist(features, schema=schema), target / "metafeatures.parquet")
+    (target / "space.json").write_text(to_json(classifier_space()) + "\n")
+    (target / "metadb.toml").write_text(MAPPING)
+
+
+def _replace(table: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)
+
+
+def _write(table: pa.Table, path: Path, *, byte_stream: list[str] | None = None) -> None:
+    split = byte_stream or []
+    part = path.with_suffix(".part")
+    pq.write_table(
+        table,
+        part,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[c for c in table.column_names if c not in split],
+        use_byte_stream_split=split or False,
+    )
+    part.replace(path)
