@@ -7,6 +7,7 @@ is kept as failed, without a value.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ _CITATION = (
 _ID = {"openml_task_id": "openml:task", "openml_data_id": "openml:dataset"}
 _KEYS = {*_ID, "repetition", "algorithm", "runstatus"}
 _HEADER = re.compile(rf"@attribute\s+['\"]?({'|'.join(_ID)})\b", re.IGNORECASE)
+_JOINT = re.compile(r"@relation\s+['\"]?JOINTMETADATA\b", re.IGNORECASE)
+_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class OpenmlStudy:
 
     def parse(self, path: Path) -> Iterator[Rows]:
         """The rows of one file: runs, qualities, or both side by side."""
-        arff = read_arff(path)
+        arff = _read(path)
         key, measures, qualities = _columns(arff, path)
         ids = as_text(arff.table.column(key))
         if ids.null_count:
@@ -88,6 +91,15 @@ class OpenmlStudy:
             values = matrix(arff.table.take(pa.array(list(first.values()), pa.int64())), qualities)
             tables["metafeatures"] = quality_rows(tasks, qualities, values)
         yield from chunks(tables)
+
+
+def _read(path: Path) -> Arff:
+    """The file; the header of the joint table stands alone, which elsewhere is a file cut short."""
+    if _JOINT.search(beginning(path)) and path.stat().st_size < _HEADER_BYTES:
+        text = beginning(path, _HEADER_BYTES)
+        if text.endswith("\n") and "\n@data" not in text.lower():
+            return read_arff(io.StringIO(text + "@data\n"))
+    return read_arff(path)
 
 
 def _columns(arff: Arff, path: Path) -> tuple[str, list[str], list[str]]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import sha256
-from itertools import repeat
+from itertools import repeat, takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,9 +117,7 @@ def _refuse_constant(constant: str) -> float:
 
 def _dumps(content: Any) -> str:
     try:
-        return json.dumps(
-            content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_item
-        )
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_item)
     except (TypeError, ValueError) as error:
         raise InvalidSpace(f"a part of the space has no JSON form: {error}") from error
 
@@ -133,7 +131,10 @@ def _item(value: Any) -> Any:
 def _canonical(space: ConfigurationSpace) -> dict[str, Any]:
     """ConfigSpace's own serialised form without its version, unordered parts sorted."""
     axes = _axes(space)  # raises where the space holds what a config cannot
-    content = space.to_serialized_dict()
+    try:
+        content = space.to_serialized_dict()
+    except ValueError as error:  # a type of condition or clause that ConfigSpace does not know
+        raise InvalidSpace(f"a part of the space has no JSON form: {error}") from error
     content.pop("python_module_version", None)
     for hyperparameter in content["hyperparameters"]:
         choices, weights = hyperparameter.get("choices"), hyperparameter.get("weights")
@@ -196,7 +197,12 @@ class _Axis:
     def column_names(self) -> list[str]:
         if self.kind == "constant":
             return []
-        return [f"{self.name}={c}" for c in self.choices] if self.one_hot else [self.name]
+        if not self.one_hot:
+            return [self.name]
+        labels = list(map(str, self.choices))
+        if len(set(labels)) < len(labels):  # 1 and "1"
+            labels = list(map(repr, self.choices))
+        return [f"{self.name}={label}" for label in labels]
 
     def number(self, value: Value) -> float:
         """The number of one legal value."""
@@ -408,6 +414,8 @@ def _columns(configs: Sequence[Config] | Columns) -> tuple[dict[str, list[Any]],
 
 def _listed(values: Any) -> list[Any]:
     """A column as a list of Python values: also from Arrow, and from NumPy, where NaN is None."""
+    if isinstance(values, str | int | float):
+        raise InvalidConfig("give a list of configs, or columns of values; for one config [config]")
     if isinstance(values, np.ndarray):
         listed = values.tolist()
         return [None if _is_nan(v) else v for v in listed] if values.dtype.kind == "f" else listed
@@ -685,7 +693,7 @@ class _Observed:
     values: list[Value | None]
     there: Bools
     kind: str  # float, integer, categorical or constant
-    distinct: tuple[Value, ...]  # sorted; empty for numbers
+    distinct: tuple[Value, ...]  # sorted
 
     @property
     def seen(self) -> list[Value]:
@@ -702,10 +710,10 @@ def infer(name: str, configs: Sequence[Config] | Columns) -> ConfigurationSpace:
       the smallest, and the logarithms of the distinct values are at least as evenly spread as
       the values (Kolmogorov-Smirnov distance to the uniform distribution).
     - A default is the median, or the most frequent choice.
-    - A hyperparameter that is absent in some configs is conditional on the categorical whose
-      values tell exactly where it is there, or else on an integer exceeding a threshold. Of
-      several, the one with the fewest such values, then the one there in the fewest configs,
-      then the one with the most similar name.
+    - A hyperparameter that is absent in some configs is conditional on the categorical (of at
+      most `MAX_ONE_HOT` choices) whose values tell exactly where it is there, or else on an
+      integer exceeding a threshold. Of several, the one with the fewest such values, then the one
+      there in the fewest configs, then the one whose name begins most alike.
     - ConfigSpace knows no optional hyperparameter: an absence that no single parent explains
       gives no condition. `encode` takes such configs all the same; `check` calls it missing.
 
@@ -726,7 +734,7 @@ def infer(name: str, configs: Sequence[Config] | Columns) -> ConfigurationSpace:
 
 
 def _observe(name: str, values: list[Any]) -> _Observed:
-    """One column: its kind, and its distinct values where it is a categorical."""
+    """One column: its kind and its distinct values."""
     kinds = set(map(type, values)) - {type(None)}
     if not kinds <= set(_PLAIN):
         values = [v.item() if isinstance(v, np.generic) else v for v in values]
@@ -828,7 +836,7 @@ def _parents(observed: Sequence[_Observed]) -> dict[str, tuple[str, tuple[Value,
 
 
 def _observed_codes(one: _Observed) -> NDArray[np.int64]:
-    """Index of the distinct value, or the integer itself shifted to 0; -1 where absent."""
+    """Index among the distinct values; -1 where absent."""
     lookup: dict[Any, int] = {value: i for i, value in enumerate(one.distinct)}
     lookup[None] = -1
     found = (lookup[value] for value in one.values)
@@ -854,7 +862,7 @@ def _explains(
 
 def _shared(a: str, b: str) -> int:
     """How many leading characters two names share."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(min(a, b)))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
 def _condition(child: Any, parent: Any, values: tuple[Value, ...] | Value) -> Any:

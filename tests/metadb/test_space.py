@@ -226,6 +226,17 @@ def test_the_columns_have_names():
     assert {"svm__C", "svm__kernel=rbf", "learner=mlp"} <= set(columns.names)
 
 
+def test_equal_looking_choices_have_different_names():
+    space = cs.ConfigurationSpace("s", space={"c": [1, "1", "a"]})
+    assert encoding(space).names == ("c=1", "c='1'", "c='a'")
+
+
+@pytest.mark.parametrize("config", [{"c": "a"}, {"f": 0.5}, {"n": 3}])
+def test_one_config_is_not_taken_for_columns(config):
+    with pytest.raises(InvalidConfig, match="for one config"):
+        encoding(SMALL).encode(config)
+
+
 def test_a_value_of_an_inactive_hyperparameter_is_dropped():
     columns = encoding(classifier_space())
     config = default(classifier_space())
@@ -337,6 +348,12 @@ def test_configspaces_own_text_is_read(tmp_path):
     assert space_id(again) == space_id(classifier_space())
 
 
+def test_any_name_has_an_id():
+    space = from_json('{"hyperparameters": [], "name": "\\ud800 \u00e9"}')
+    assert from_json(to_json(space)).name == space.name
+    assert "@" in space_id(space)
+
+
 def test_the_id_is_the_name_and_a_hash_of_the_content():
     space = classifier_space()
     name, _, digits = space_id(space).rpartition("@")
@@ -378,6 +395,7 @@ def test_any_change_changes_the_id(change):
     assert space_id(one_of_each(**change)) != space_id(one_of_each())
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, on infinite bounds
 @pytest.mark.parametrize(
     "text",
     [
