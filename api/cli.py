@@ -245,6 +245,27 @@ def recommend(
 
 
 @app.command
+def schema(*, common: Common = _COMMON) -> int:
+    """Every table, view and column in words, as Markdown; needs no store."""
+    from tempfile import TemporaryDirectory
+
+    from metadb.dictionary import data_dictionary, view_questions
+    from metadb.schema import TABLES
+    from metadb.store import Store
+
+    if common.json:
+        tables = {
+            name: {c.name: {"type": str(c.type), "doc": c.doc} for c in table.columns}
+            for name, table in TABLES.items()
+        }
+        say_json({"tables": tables, "views": view_questions()})
+        return EXIT_OK
+    with TemporaryDirectory() as folder, Store(Path(folder) / "store") as store:
+        print(data_dictionary(store))
+    return EXIT_OK
+
+
+@app.command
 def forget(load: str, *, common: Common = _COMMON) -> int:
     """Take one load back; what other loads brought too stays.
 

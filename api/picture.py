@@ -76,4 +76,5 @@ def _ticks(low: float, high: float) -> tuple[float, float, float]:
     span = (high - low) or abs(high) or 1.0
     power = 10.0 ** floor(log10(span / 5))
     step = next(s * power for s in (1, 2, 5, 10) if span / (s * power) <= 6)
-    return floor(low / step) * step, -floor(-high / step) * step or step, step
+    first, last = floor(low / step) * step, -floor(-high / step) * step
+    return first, last if last > first else first + step, step

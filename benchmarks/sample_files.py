@@ -22,16 +22,14 @@ origin = "sample"
 licence = "Apache-2.0"
 citation = "metadb, data/sample: run by benchmarks/sample.py"
 
-[space]
-name = "classifier"
-file = "space.json"
+space = "space.json"
 
 [evaluations]
 file = "evaluations.parquet"
-config = "config"
 
 [evaluations.columns]
 task = "task"
+config = "config"
 fold = "fold"
 seed = { value = 0 }
 budget = "fraction"
@@ -57,7 +55,8 @@ kind = { value = "classification" }
 
 [metafeatures]
 file = "metafeatures.parquet"
-task = "task"
+columns = { task = "task" }
+extractor = "metadb"
 """
 
 

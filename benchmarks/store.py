@@ -231,16 +231,14 @@ def make_file(folder: Path) -> dict[str, Any]:
 
 MAPPING = """
 origin = "bench"
-
-[space]
-name = "demo"
+space = "demo"
 
 [evaluations]
 file = "evaluations.parquet"
-config = "config"
 
 [evaluations.columns]
 task = "task"
+config = "config"
 
 [evaluations.metrics]
 accuracy = "accuracy"

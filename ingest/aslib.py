@@ -126,7 +126,8 @@ class _Runs:
                 f"{path} has no column {lacks[0]!r}; a scenario with this description.txt needs "
                 f"{', '.join(needed)}"
             )
-        instance, algorithm = as_text(table.column("instance_id")), as_text(table.column("algorithm"))
+        instance = as_text(table.column("instance_id"))
+        algorithm = as_text(table.column("algorithm"))
         if instance.null_count or algorithm.null_count:
             raise MalformedFile(f"{path} has a run without instance_id or algorithm")
         return cls(
@@ -161,7 +162,8 @@ class _Runs:
 
     def _scores(self, measure: Measure) -> dict[str, pa.Array]:
         """Value and status; a run time that reached the cutoff is a bound, whatever is written."""
-        value, status, cutoff_s = self.values[measure.column], self.status, self.description.cutoff_s
+        value, status = self.values[measure.column], self.status
+        cutoff_s = self.description.cutoff_s
         bare = pa.scalar(None, pa.float64())
         ok = pc.equal(status, "ok")
         if not measure.runtime or cutoff_s is None:
@@ -291,7 +293,7 @@ def _features(path: Path) -> tuple[list[str], Floats, list[str]]:
         if name not in {"instance_id", "repetition"} and kind in ("numeric", "integer")
     ]
     if "instance_id" not in arff.table.column_names:
-        raise MalformedFile(f"{path} has no column 'instance_id', so nobody knows whose values they are")
+        raise MalformedFile(f"{path} has no column 'instance_id'; whose values are these?")
     instances = as_text(arff.table.column("instance_id")).to_pylist()
     first = {instance: row for row, instance in reversed(list(enumerate(instances)))}
     kept = sorted(first.values())

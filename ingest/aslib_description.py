@@ -86,7 +86,8 @@ def _measure(
         return Measure(column, known, runtime)
     if maximize is None:
         raise MalformedFile(
-            f"{path} does not say whether {column!r} is to be maximized; add maximize: true or false"
+            f"{path} does not say whether {column!r} is to be maximized; add maximize: true"
+            " or false"
         )
     name = f"{scenario}/{column}"
     lower, upper = (0.0, None) if runtime else _BOUNDS.get(name, (None, None))

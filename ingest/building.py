@@ -96,8 +96,12 @@ def as_text(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if pa.types.is_floating(column.type):
-        return mapped(column, lambda x: str(int(x)) if x is not None and x % 1 == 0 else x and str(x))
+        return mapped(column, _id_text)
     return column.cast(pa.string())
+
+
+def _id_text(number: float | None) -> str | None:
+    return None if number is None else str(int(number) if number % 1 == 0 else number)
 
 
 def repeats(repetition: pa.ChunkedArray) -> pa.Array | None:

@@ -30,7 +30,7 @@ def load(
     store: Store,
     cache: Path,
     *,
-    heard: Callable[[str, int], None] = lambda path, n_rows: None,
+    heard: Callable[[str, int], None] | None = None,
 ) -> Iterator[Loaded]:
     """Fetch, parse, add, one load for each path; run it again and nothing changes.
 
@@ -57,7 +57,11 @@ def load(
 
 
 def _load_one(
-    source: Described, path: Path, this: Load, store: Store, heard: Callable[[str, int], None]
+    source: Described,
+    path: Path,
+    this: Load,
+    store: Store,
+    heard: Callable[[str, int], None] | None,
 ) -> Loaded:
     done, n_rows, cursor, begun = Added(), 0, None, False
     try:
@@ -66,7 +70,8 @@ def _load_one(
             done.merge(store.add(rows, load=this))
             cursor = rows.cursor or cursor
             n_rows += sum(table.num_rows for table in rows.tables.values())
-            heard(str(path), n_rows)
+            if heard is not None:
+                heard(str(path), n_rows)
     except MetadbError:
         if begun and not _complete(store, this.id):
             store.forget(this.id)
@@ -75,7 +80,8 @@ def _load_one(
 
 
 def _complete(store: Store, load: str) -> bool:
-    return "complete" in store.sql("select status from loads where load = ?", [load]).column("status")
+    status = store.sql("select status from loads where load = ?", [load]).column("status")
+    return "complete" in status
 
 
 def content_hash(path: Path, files: Sequence[Path] = ()) -> str:

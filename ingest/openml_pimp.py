@@ -30,7 +30,7 @@ from ingest.building import (
     quality_rows,
     rows,
 )
-from ingest.fragments import config_rows, fragments
+from ingest.config_columns import config_rows, config_texts
 from metadb.arff import Arff, read_arff
 from metadb.errors import MalformedFile
 from metadb.identity import typed
@@ -38,7 +38,7 @@ from metadb.metrics import METRICS, canonical
 from metadb.records import Rows
 
 _CITATION = "van Rijn, Hutter, Hyperparameter Importance Across Datasets, KDD 2018"
-_HEADER = re.compile(r"\s*%\s*\{.*\"flow_id\".*\"col_parameters\"|\s*%\s*\{.*\"col_parameters\".*\"flow_id\"")
+_HEADER = re.compile(r"\s*%\s*\{(?=.*\"flow_id\").*\"col_parameters\"")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -101,11 +101,13 @@ def _header(path: Path) -> dict[str, Any]:
         header = json.loads(line.lstrip("% "))
         complete = all(name in header for name in ("flow_id", "col_parameters", "col_measures"))
     except (ValueError, TypeError) as error:
-        raise MalformedFile(f"{path}, line 1: must be % and JSON, but reads {line[:80]!r}") from error
+        raise MalformedFile(
+            f"{path}, line 1: must be % and JSON, but reads {line[:80]!r}"
+        ) from error
     if not complete:
         raise MalformedFile(f"{path}, line 1: lacks flow_id, col_parameters or col_measures")
     if header.get("normalized_y"):
-        raise MalformedFile(f"{path} holds normalised scores (normalized_y), which are no accuracies")
+        raise MalformedFile(f"{path} holds normalised scores (normalized_y), no accuracies")
     return dict(header)
 
 
@@ -120,7 +122,7 @@ def _runs(
     columns = {
         name: _values(table.column(name), kinds[name], whole=name in whole) for name in parameters
     }
-    configs, config = config_rows(space, fragments(columns), flow=flow)
+    configs, config = config_rows(space, config_texts(columns), flow=flow)
     task = mapped(numbers, lambda number: f"openml:task/{number}")
     evaluations = [
         rows(

@@ -83,7 +83,11 @@ class OpenmlStudy:
             names = distinct(arff.table.column("algorithm").to_pylist())
             weka = Weka.of(names, str(path))
             metrics = [METRICS[canonical(measure)] for measure in measures]
-            tables |= {"flows": weka.flows, "configs": weka.configs, "metrics": metric_rows(metrics)}
+            tables |= {
+                "flows": weka.flows,
+                "configs": weka.configs,
+                "metrics": metric_rows(metrics),
+            }
             tables["evaluations"] = _evaluations(arff.table, ids, key, weka, measures)
         if qualities:
             first = {text: row for row, text in reversed(list(enumerate(ids.to_pylist())))}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingest import About
 from ingest.building import as_text, beginning, chunks, distinct, find, mapped, metric_rows, rows
-from ingest.fragments import config_rows, fragments
+from ingest.config_columns import config_rows, config_texts
 from metadb.arff import read_arff
 from metadb.errors import MalformedFile
 from metadb.metrics import METRICS
@@ -67,14 +67,12 @@ class TextClassification:
         table = read_arff(path).table
         lacks = [name for name in _NEEDED if name not in table.column_names]
         if lacks:
-            raise MalformedFile(
-                f"{path} has no column {lacks[0]!r}; it needs {', '.join(_NEEDED)}"
-            )
+            raise MalformedFile(f"{path} has no column {lacks[0]!r}; it needs {', '.join(_NEEDED)}")
         columns = {
             name: mapped(table.column(name), lambda v: None if v is None else json.dumps(v))
             for name in _PARAMETERS
         }
-        configs, config = config_rows(SPACE, fragments(columns))
+        configs, config = config_rows(SPACE, config_texts(columns))
         task = mapped(as_text(table.column("dataset")), lambda name: f"{SPACE}:{name}")
         tasks = distinct(task.to_pylist())
         yield from chunks(

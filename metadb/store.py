@@ -668,8 +668,12 @@ class Store:
         """Fold what was recorded into the tables now."""
         if self._journal is None or not self._journal.n_lines:
             return
-        self._fold(self._journal.id, self._journal.lines())
-        self._journal.clear()
+        journal, self._journal = self._journal, None  # what folding asks sees no journal to fold
+        try:
+            self._fold(journal.id, journal.lines())
+            journal.clear()
+        finally:
+            self._journal = journal
 
     def _fold(self, journal: str, lines: list[dict[str, Any]]) -> None:
         gathered: dict[str, list[dict[str, Any]]] = {}

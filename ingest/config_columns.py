@@ -12,7 +12,7 @@ from ingest.building import rows
 from metadb.identity import config_ids
 
 
-def fragments(columns: Mapping[str, pa.Array]) -> pa.Array:
+def config_texts(columns: Mapping[str, pa.Array]) -> pa.Array:
     """One canonical config text a row.
 
     Args:

@@ -1,0 +1,228 @@
+"""The command line as a user meets it: answers, exit codes, one clear sentence for bad input."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from api.cli import app, main
+from metadb.store import Store
+from recommenders import RECOMMENDERS
+
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "store"
+    assert main(["ingest", "table", str(SAMPLE), "--store", str(path), "--quiet"]) == 0
+    return path
+
+
+@pytest.fixture
+def said(capfd, store):
+    """Run a command on the store; returns exit code, stdout and stderr."""
+
+    def run(*words, on=store):
+        capfd.readouterr()
+        code = main([*map(str, words), "--store", str(on)])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    path = tmp_path / "flowers.csv"
+    rows = [f"{i % 7},{i % 3},{'ab'[i % 2]},{'yes' if i % 3 else 'no'}" for i in range(60)]
+    path.write_text("\n".join(["length,width,colour,sold", *rows]) + "\n")
+    return path
+
+
+def test_ingest_says_what_it_did_and_a_second_time_nothing_new(tmp_path, said):
+    path = tmp_path / "store"
+    code, out, _ = said("ingest", "table", SAMPLE, "--json", on=path)
+    assert code == 0
+    load = json.loads(out)["loads"][0]
+    assert load["n_added"] == load["n_read"] > 280_000
+    code, out, _ = said("ingest", "table", SAMPLE, on=path)
+    assert code == 0
+    assert "added nothing" in out
+
+
+def test_status_names_rows_spaces_and_loads(said):
+    code, out, _ = said("status")
+    assert code == 0
+    assert "28 tasks" in out
+    assert "space classifier, accuracy: 70,560 evaluations, 210 configs on 28 tasks (100% filled)" in out
+    found = json.loads(said("status", "--json")[1])
+    assert found["rows"]["configs"] == 210
+    assert found["loads"][0]["status"] == "complete"
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "arrow", "parquet"])
+def test_sql_writes_every_format(said, tmp_path, form):
+    target = tmp_path / f"answer.{form}"
+    query = "select task, count(*) as n from evaluations group by task order by task"
+    assert said("sql", query, "--format", form, "-o", target)[0] == 0
+    body = target.read_bytes()
+    if form == "parquet":
+        table = pq.read_table(io.BytesIO(body))
+    elif form == "arrow":
+        table = pa.ipc.open_stream(body).read_all()
+    elif form == "json":
+        table = pa.Table.from_pylist(json.loads(body))
+    elif form == "csv":
+        table = pa.Table.from_pylist([dict(zip(["task", "n"], x.split(","), strict=True)) for x in body.decode().replace('"', "").splitlines()[1:]])
+    else:
+        assert b"(28 rows, 20 shown)" in body
+        return
+    assert table.num_rows == 28
+    assert table.column("task")[0].as_py() == "sample:anes96-college"
+
+
+def test_the_parameters_of_a_space_are_columns(said):
+    query = "select count(*) as n from space.classifier where lightgbm__learning_rate < 0.1"
+    code, out, _ = said("sql", query, "--format", "json")
+    assert code == 0
+    assert 0 < json.loads(out)[0]["n"] < 30
+
+
+def test_recommend_for_a_file_says_what_it_rests_on(said, csv_file):
+    words = ["recommend", "--data", csv_file, "--target", "sold", "--space", "classifier", "-k", 5]
+    code, out, _ = said(*words)
+    assert code == 0
+    assert out.count("rests on") == 5
+    answer = json.loads(said(*words, "--json")[1])
+    assert answer["metric"] in {"accuracy", "balanced_accuracy"}
+    first = answer["recommendations"][0]
+    assert first["because"]["tasks"]
+    assert len(first["because"]["evaluations"]) >= 3 * len(first["because"]["tasks"])
+    query = f"select count(*) as n from recommendation_provenance where recommendation = '{first['recommendation']}'"
+    n = json.loads(said("sql", query, "--format", "json")[1])[0]["n"]
+    assert n == len(first["because"]["evaluations"])
+
+
+@pytest.mark.parametrize("name", RECOMMENDERS)
+def test_every_recommender_answers_for_a_task_of_the_store(said, name):
+    words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 3]
+    code, out, _ = said(*words, "--recommender", name, "--metric", "accuracy", "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert len(answer["recommendations"]) == 3
+    assert answer["own_evaluations_left_out"] > 0
+    assert all("sample:wine-cultivar" not in r["because"]["tasks"] for r in answer["recommendations"])
+
+
+def test_what_was_observed_is_not_advised_again(said, tmp_path):
+    words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 3, "--json"]
+    first = json.loads(said(*words)[1])["recommendations"]
+    told = tmp_path / "observed.jsonl"
+    told.write_text("\n".join(json.dumps({"config": r["config"], "value": 0.9}) for r in first))
+    second = json.loads(said(*words, "--observed", told)[1])["recommendations"]
+    assert not [r for r in second if r["config"] in [f["config"] for f in first]]
+
+
+BAD = {
+    "unknown command": (["recomend"], 2, 'Did you mean "recommend"'),
+    "unknown source": (["ingest", "nowhere", "x"], 1, "nowhere"),
+    "no path": (["ingest", "table"], 1, "no path given"),
+    "missing path": (["ingest", "table", "/not/there"], 1, "/not/there"),
+    "unknown table": (["sql", "select * from evalutions"], 1, "evaluations"),
+    "a write": (["sql", "delete from evaluations"], 1, "one select statement"),
+    "two statements": (["sql", "select 1; select 2"], 1, "one select statement"),
+    "unknown task": (["recommend", "--task", "sample:wine", "--space", "classifier"], 1, "sample:wine-cultivar"),
+    "unknown space": (["recommend", "--task", "sample:wine-cultivar", "--space", "x"], 1, "classifier"),
+    "unknown metric": (
+        ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "--metric", "speed"],
+        1,
+        "accuracy",
+    ),
+    "unknown recommender": (
+        ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "--recommender", "magic"],
+        1,
+        "portfolio",
+    ),
+    "neither task nor data": (["recommend", "--space", "classifier"], 1, "--task ID or --data FILE"),
+    "k below 1": (["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", "0"], 1, "at least 1"),
+    "missing file": (["recommend", "--data", "/not/there.csv", "--space", "classifier"], 1, "/not/there.csv"),
+    "unknown load": (["forget", "nothing"], 1, "no load 'nothing'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_clear_sentence(said, case):
+    words, expected, sentence = BAD[case]
+    code, out, err = said(*words)
+    assert code == expected
+    assert out == ""
+    assert sentence in err
+    assert "Traceback" not in err
+    assert err.startswith("error: ")
+    code, out, _ = said(*words, "--json")
+    assert code == expected
+    assert sentence in json.loads(out)["error"]["message"]
+
+
+def test_bad_files_are_named(said, tmp_path, csv_file):
+    words = ["recommend", "--data", csv_file, "--target", "sol", "--space", "classifier"]
+    code, _, err = said(*words)
+    assert code == 1
+    assert "sold" in err
+    told = tmp_path / "observed.json"
+    told.write_text('[{"config": {"a": 1}}]')
+    words = ["recommend", "--data", csv_file, "--space", "classifier", "--observed", told]
+    code, _, err = said(*words)
+    assert code == 1
+    assert "entry 1" in err
+
+
+def test_asking_creates_no_store(tmp_path, said):
+    for words in (["status"], ["sql", "select 1"], ["forget", "x"], ["compact"]):
+        code, _, err = said(*words, on=tmp_path / "none")
+        assert code == 1
+        assert "there is no store" in err
+    assert not (tmp_path / "none").exists()
+
+
+def test_forget_and_compact(tmp_path, said):
+    path = tmp_path / "store"
+    said("ingest", "table", SAMPLE, on=path)
+    load = json.loads(said("status", "--json", on=path)[1])["loads"][0]["load"]
+    assert said("compact", on=path)[0] == 0
+    code, out, _ = said("forget", load, on=path)
+    assert code == 0
+    assert "282,240" in out or "evaluations" in out
+    with Store(path) as store:
+        assert store.sql("select count(*) as n from evaluations").column("n") == [0]
+
+
+def test_every_command_has_help_and_takes_the_store(capfd):
+    names = [name for name in app if not name.startswith("-")]
+    assert {"ingest", "sql", "status", "recommend"} <= set(names)
+    for name in names:
+        capfd.readouterr()
+        assert main([name, "--help"]) == 0
+        out = capfd.readouterr().out
+        assert "--store" in out
+        assert "--json" in out
+        assert "--quiet" in out
+
+
+def test_the_installed_command_runs_as_a_process(store):
+    command = [sys.executable, "-m", "api.cli", "sql", "select 1 as one", "--store", str(store)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "one"
+    broken = subprocess.run(" ".join([sys.executable, "-m", "api.cli", "sql",
+        "'select * from evaluations limit 100000'", "--format", "csv", "--store", str(store), "| head -1"]),
+        shell=True, capture_output=True, text=True, check=True)  # fmt: skip
+    assert "Traceback" not in broken.stderr
+    assert broken.stdout.startswith('"evaluation"')

@@ -1,0 +1,58 @@
+"""Laws that every optimiser keeps; the members come from the registry."""
+
+from __future__ import annotations
+
+import pytest
+
+from metadb.records import Evaluation
+from metadb.space import check, sample
+from optimizers import OPTIMIZERS
+from optimizers.learners import classifier_space
+
+SPACE = classifier_space()
+
+
+def results(trials):
+    return [Evaluation(t, None if t.id % 4 == 3 else (t.id % 5) / 5, 1.0, "ok") for t in trials]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_warm_start_is_asked_first_and_in_order(name):
+    warm = sample(SPACE, 5, seed=3)
+    optimizer = OPTIMIZERS[name](SPACE, warm_start=warm, seed=1)
+    assert [t.config for t in optimizer.ask(5)] == warm
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_same_seed_asks_the_same_however_it_is_asked(name):
+    one, two = OPTIMIZERS[name](SPACE, seed=7), OPTIMIZERS[name](SPACE, seed=7)
+    assert one.ask(6) == [trial for _ in range(3) for trial in two.ask(2)]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_order_of_telling_does_not_matter(name):
+    one, two = OPTIMIZERS[name](SPACE, seed=2), OPTIMIZERS[name](SPACE, seed=2)
+    trials = one.ask(9)
+    assert two.ask(9) == trials
+    one.tell(results(trials))
+    for evaluation in reversed(results(trials)):
+        two.tell([evaluation])
+    assert one.ask(3) == two.ask(3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_asked_is_legal_and_new(name):
+    trials = OPTIMIZERS[name](SPACE, seed=5).ask(40)
+    assert check(SPACE, [t.config for t in trials]) == [None] * 40
+    assert len({tuple(sorted(t.config.items())) for t in trials}) == 40
+    assert [t.id for t in trials] == list(range(40))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_used_up_space_ends_the_search(name):
+    from ConfigSpace import Categorical, ConfigurationSpace
+
+    tiny = ConfigurationSpace(name="tiny")
+    tiny.add(Categorical("a", [1, 2, 3]))
+    trials = OPTIMIZERS[name](tiny, seed=0).ask(10)
+    assert sorted(t.config["a"] for t in trials) == [1, 2, 3]
