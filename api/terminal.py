@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from metadb.records import Config
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -74,10 +77,10 @@ def progress(unit: str, *, quiet: bool) -> Iterator[Heard]:
 
 def say_json(answer: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(answer, indent=2, default=_plain, ensure_ascii=False))
+    print(json.dumps(answer, indent=2, default=plain, ensure_ascii=False))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if hasattr(value, "__int__") and value == int(value):
@@ -85,6 +88,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def config_text(config: Any) -> str:
-    """A configuration on one line, floats short."""
-    return ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in config.items())
+def config_text(config: Config) -> str:
+    """A configuration on one line: floats short, and `svm__C` beside `learner=svm` is just C."""
+    chosen = tuple(f"{v}__" for v in config.values() if isinstance(v, str))
+    named = {k: next((k.removeprefix(p) for p in chosen if k.startswith(p)), k) for k in config}
+    order = sorted(config, key=lambda k: (named[k] != k, k))  # what chooses comes first
+    return ", ".join(
+        f"{named[k]}={v:.4g}" if isinstance(v := config[k], float) else f"{named[k]}={v}" for k in order
+    )

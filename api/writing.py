@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from api.terminal import _plain
+from api.terminal import plain
 from metadb.errors import MetadbError
 from metadb.result import Result
 
@@ -38,7 +38,7 @@ def _write(result: Result, format: str, file: Any) -> None:
     if format == "table":
         file.write(f"{result}\n".encode())
     elif format == "json":
-        rows = json.dumps(list(result), default=_plain, ensure_ascii=False)
+        rows = json.dumps(list(result), default=plain, ensure_ascii=False)
         file.write(f"{rows}\n".encode())
     elif format == "csv":
         from pyarrow import csv
@@ -57,6 +57,6 @@ def _flat(table: pa.Table) -> pa.Table:
     """Lists and structs as JSON texts, which is what a CSV cell can hold."""
     for i, column in enumerate(table.columns):
         if pa.types.is_nested(column.type):
-            texts = [None if v is None else json.dumps(v, default=_plain) for v in column.to_pylist()]
+            texts = [None if v is None else json.dumps(v, default=plain) for v in column.to_pylist()]
             table = table.set_column(i, table.column_names[i], pa.array(texts, pa.string()))
     return table

@@ -26,7 +26,7 @@ from metadb.identity import canonical_config, typed
 SIZE = 65_536
 """Rows in a batch of Parquet and JSON lines."""
 
-BLOCK_BYTES = 1 << 23
+BLOCK_BYTES = 1 << 22
 """Bytes in a batch of CSV; a single row may not be longer."""
 
 MAX_JSON_BYTES = 1 << 30
@@ -49,6 +49,12 @@ class Batch:
     table: pa.Table
     written: str
     start: int
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """The same rows in batches of at most `size`."""
+        for start in range(0, self.table.num_rows, size):
+            part = self.table.slice(start, size)
+            yield Batch(self.path, part, self.written, self.start + start)
 
     def texts(self, name: str) -> pa.Array:
         """A column as text; null where missing."""

@@ -16,7 +16,7 @@ from metadb.protocols import Floats
 from metadb.records import Rows
 from metadb.schema import TABLES
 
-CHUNK = 500_000
+CHUNK = 250_000
 """Evaluations in one `Rows`."""
 
 

@@ -84,7 +84,7 @@ class Table:
         return About(mapping.licence, mapping.citation, mapping.files)
 
     def parse(self, path: Path) -> Iterator[Rows]:
-        """The rows of all files of one mapping, evaluations in pieces of half a million."""
+        """The rows of all files of one mapping, evaluations in pieces of a quarter of a million."""
         mapping = read_mapping(mapping_file(path))
         for sheet in (mapping.evaluations, mapping.configs, mapping.tasks, mapping.metafeatures):
             _check_columns(mapping, sheet)

@@ -70,7 +70,7 @@ class Reading:
         if mapping.metafeatures is not None and mapping.metafeatures.file is not None:
             found = self._metafeatures(mapping.metafeatures, mapping.metafeatures.file)
             fresh = self._fresh_tasks(found.column("task"))
-            tables["tasks"] = _joined([*filter(None, [tables.get("tasks")]), fresh])
+            tables["tasks"] = _joined([tables["tasks"], fresh]) if "tasks" in tables else fresh
             tables["metafeatures"] = found
         return tables
 
@@ -106,7 +106,8 @@ class Reading:
     def _metafeatures(self, sheet: Sheet, file: Path) -> pa.Table:
         names = list(self.mapping.features)
         if "name" in sheet.columns or "value" in sheet.columns:
-            return _joined([self._long_features(b, sheet) for b in batches(file, sheet.names())])
+            found = [self._long_features(b, sheet) for b in batches(file, sheet.names())]
+            return _joined([rows("metafeatures", task=[], name=[], value=[], extractor=[]), *found])
         names = names or [name for name in column_names(file) if name not in sheet.names()]
         build = (
             quality_rows
@@ -146,7 +147,9 @@ class Reading:
         wide = [] if "value" in sheet.columns else list(self.mapping.metrics)
         waiting: list[dict[str, pa.Table]] = []
         n_waiting = 0
-        for batch in batches(sheet.file, distinct([*sheet.names(), *wide])):
+        columns = distinct([*sheet.names(), *wide])
+        size = max(1, CHUNK // max(1, len(wide)))
+        for batch in (part for whole in batches(sheet.file, columns) for part in whole.split(size)):
             waiting.append(self._batch(batch, sheet))
             n_waiting += waiting[-1]["evaluations"].num_rows
             if n_waiting >= CHUNK:

@@ -177,8 +177,11 @@ def _tasks(path: Path | None) -> dict[str, pa.Table]:
     """Tasks, data sets and qualities from the task metadata, where there is such a file."""
     entries: list[dict[str, Any]] = []
     if path is not None:
-        with path.open(encoding="utf-8", newline="") as stream:
-            entries = list(csv.DictReader(stream))
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                entries = list(csv.DictReader(stream))
+        except (ValueError, csv.Error) as error:
+            raise MalformedFile(f"{path} is not a CSV file ({error})") from error
         if entries and not {"tid", "ttid", "did", "name", "target_feature"} <= entries[0].keys():
             raise MalformedFile(f"{path} needs the columns tid, ttid, did, name and target_feature")
     tasks = [f"openml:task/{entry['tid']}" for entry in entries]

@@ -62,7 +62,8 @@ class Configs:
     @cached_property
     def space(self) -> ConfigurationSpace:
         """The declared space, or the one inferred from these configs."""
-        from metadb.space import from_json, infer
+        from metadb.inference import infer
+        from metadb.space import from_json
 
         if self.definition is not None:
             return from_json(self.definition)
@@ -70,8 +71,8 @@ class Configs:
 
     @cached_property
     def x(self) -> Floats:
-        """The configurations encoded, (n, width); see `metadb.space.encoding`."""
-        from metadb.space import encoding
+        """The configurations encoded, (n, width); see `metadb.encoding.encoding`."""
+        from metadb.encoding import encoding
 
         return encoding(self.space).encode(self.values)
 

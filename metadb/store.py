@@ -201,7 +201,8 @@ class Store:
         Raises:
             NotFound: No such space.
         """
-        from metadb.space import from_json, infer
+        from metadb.inference import infer
+        from metadb.space import from_json
 
         definition = self._definition(name)
         if definition is not None:

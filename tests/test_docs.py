@@ -1,0 +1,121 @@
+"""The docs are true: every command and example runs, every registered name and column is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest import SOURCES
+from metadb.dictionary import data_dictionary, view_questions
+from metadb.schema import TABLES
+from metadb.store import Store
+from optimizers import OPTIMIZERS
+from recommenders import RECOMMENDERS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "PYTHONPATH": str(ROOT),
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder that looks like a checkout to a command: the sample is there."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    return tmp_path
+
+
+def run(command: str | list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    shell = isinstance(command, str)
+    return subprocess.run(
+        command, shell=shell, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md"])
+def test_every_command_and_example_runs(page, checkout):
+    """Blocks in the order of the page, bash and Python in turn; make targets are looked at apart."""
+    text = (ROOT / page).read_text()
+    found = re.findall(r"```(bash|python)\n(.*?)```", text, flags=re.DOTALL)
+    assert found
+    n_run = 0
+    for language, block in found:
+        if language == "python":
+            done = run([sys.executable, "-c", block], checkout)
+            assert done.returncode == 0, f"{block}\n{done.stderr}"
+            n_run += 1
+            continue
+        for line in block.replace("\\\n", " ").splitlines():
+            command = line.split(" #")[0].strip()
+            if not command or command.startswith(("make ", "export ", "git ", "pip ")):
+                continue
+            done = run(command, checkout)
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+            n_run += 1
+    assert n_run >= 3
+
+
+def test_the_make_targets_of_the_readme_exist():
+    named = set(re.findall(r"`?make ([a-z]+)`?", (ROOT / "README.md").read_text()))
+    makefile = (ROOT / "Makefile").read_text()
+    assert {"demo", "test"} <= named
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_the_demo_tells_its_whole_story(checkout):
+    done = run([sys.executable, "-m", "api.demo", "demo"], checkout)
+    assert done.returncode == 0, done.stderr
+    for said in ("1. Load sample", "2. One question", "3. Five configurations", "4. Random search"):
+        assert said in done.stdout
+    assert done.stdout.count("rests on") == 5
+    for name in ("cold start", "warm start"):
+        line = next(x for x in done.stdout.splitlines() if x.strip().startswith(name))
+        errors = [float(v) for v in line.split()[2:]]
+        assert len(errors) == 7
+        assert errors == sorted(errors, reverse=True)
+        assert errors[-1] < 0.1
+    assert (checkout / "demo" / "curves.svg").read_text().startswith("<svg")
+    with Store(checkout / "demo" / "store") as store:
+        recorded = store.sql("select count(*) as n from evaluations where origin = 'local'")
+        assert recorded.column("n") == [200]
+
+
+@pytest.mark.parametrize(
+    ("names", "page"),
+    [(SOURCES, "sources.md"), (RECOMMENDERS, "recommenders.md"), (OPTIMIZERS, "optimizers.md")],
+    ids=["sources", "recommenders", "optimizers"],
+)
+def test_every_registered_name_has_its_row(names, page):
+    rows = (DOCS / page).read_text()
+    for name in names:
+        assert f"| `{name}` |" in rows, name
+
+
+def test_the_data_dictionary_is_the_schemas(tmp_path):
+    with Store(tmp_path / "store") as store:
+        assert (DOCS / "data-dictionary.md").read_text().strip() == data_dictionary(store).strip()
+    text = (DOCS / "data-dictionary.md").read_text()
+    for name, table in TABLES.items():
+        assert f"### {name}\n" in text
+        assert all(f"| `{c.name}` |" in text for c in table.columns)
+    assert all(question and f"### {view}\n" in text for view, question in view_questions().items())
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if not link.startswith("http"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
