@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api.terminal import config_text
 from metadb.errors import MalformedFile, NotFound
 from metadb.metrics import Metric, as_loss
 from metadb.records import Evaluation, Recommendation, Task, Trial
@@ -34,6 +35,16 @@ class Advice:
     ids: tuple[str, ...]
     recommendations: tuple[Recommendation, ...]
     evaluations: tuple[tuple[str, ...], ...]
+
+    def lines(self) -> Iterator[str]:
+        """The answer for people: each configuration, and what it rests on."""
+        both = zip(self.recommendations, self.evaluations, strict=True)
+        for rank, (r, behind) in enumerate(both, 1):
+            yield f"{rank:3}. {config_text(r.config)}"
+            named = ", ".join(r.because.tasks[:3]) + (", ..." if len(r.because.tasks) > 3 else "")
+            if behind:
+                n_tasks = len(r.because.tasks)
+                yield f"     rests on {len(behind)} evaluations of {n_tasks} tasks: {named}"
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as plain values, for JSON."""
@@ -85,7 +96,7 @@ def advise(
         left_out = int((history.task == history.tasks.index(task.id)).sum())
         history = history.without(task.id)
     if not history.tasks:
-        raise NotFound(f"the store has no other task than {task.id} in space {space!r} to learn from")
+        raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
     advised = learner.fit(history, seed=seed).recommend(task, k, observed=observed)
     ids = store.record_recommendations(
         task, advised, space=space, metric=history.metric, recommender=recommender
@@ -110,7 +121,7 @@ def advise(
 
 
 def task_of_file(path: Path, data: Data) -> Task:
-    """A task for a user's file: its id is the hash of its content, its description the simple group."""
+    """A task for a user's file: named by the hash of its content, described by the simple group."""
     from metadb.metafeatures import describe
 
     digest = sha256(path.read_bytes()).hexdigest()[:12]
@@ -140,7 +151,8 @@ def read_observed(path: Path, metric: Metric) -> list[Evaluation]:
         config = entry.get("config") if isinstance(entry, dict) else None
         if not isinstance(config, dict):
             raise MalformedFile(
-                f'{path}, entry {nth}: no config; each entry reads {{"config": {{...}}, "value": 0.9}}'
+                f"{path}, entry {nth}: no config; each entry reads "
+                '{"config": {...}, "value": 0.9}'
             )
         value, status = entry.get("value"), entry.get("status", "ok")
         if status == "ok" and (not isinstance(value, int | float) or isinstance(value, bool)):
@@ -158,7 +170,9 @@ def _entries(path: Path) -> list[Any]:
     except FileNotFoundError as error:
         raise NotFound(f"no file {path} with observed evaluations") from error
     except UnicodeDecodeError as error:
-        raise MalformedFile(f"{path} is not text; give a JSON list or a JSON object a line") from error
+        raise MalformedFile(
+            f"{path} is not text; give a JSON list or a JSON object a line"
+        ) from error
     try:
         found = json.loads(text)
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,7 +17,6 @@ from api.terminal import (
     EXIT_OK,
     EXIT_REJECTED,
     EXIT_USAGE,
-    config_text,
     progress,
     say_json,
 )
@@ -142,21 +142,26 @@ def status(*, common: Common = _COMMON) -> int:
     if common.json:
         say_json(found)
         return EXIT_OK
+    print("\n".join(_status_lines(found)))
+    return EXIT_OK
+
+
+def _status_lines(found: dict[str, Any]) -> Iterator[str]:
     rows = ", ".join(f"{n:,} {name}" for name, n in found["rows"].items() if n)
-    print(f"store {found['path']}: {rows or 'empty'}")
-    print(f"  {found['size_bytes'] / 1e6:,.1f} MB in {found['n_files']} files")
-    for space in found["spaces"]:
-        print(
-            f"  space {space['space']}, {space['metric']}: {int(space['n_evaluations']):,} evaluations, "
-            f"{space['n_configs']:,} configs on {space['n_tasks']:,} tasks "
-            f"({space['share_filled']:.0%} filled), {int(space['n_failed']):,} failed"
+    yield f"store {found['path']}: {rows or 'empty'}"
+    yield f"  {found['size_bytes'] / 1e6:,.1f} MB in {found['n_files']} files"
+    for s in found["spaces"]:
+        yield (
+            f"  space {s['space']}, {s['metric']}: {int(s['n_evaluations']):,} evaluations, "
+            f"{s['n_configs']:,} configs on {s['n_tasks']:,} tasks "
+            f"({s['share_filled']:.0%} filled), {int(s['n_failed']):,} failed"
         )
     for load in found["loads"]:
-        counts = "" if load["n_added"] is None else (
-            f": {load['n_added']:,} added, {load['n_known']:,} known, {load['n_rejected']:,} turned away"
-        )
-        print(f"  load {load['load']} {load['status']}{counts}")
-    return EXIT_OK
+        line = f"  load {load['load']} {load['status']}"
+        if load["n_added"] is not None:
+            line += f": {load['n_added']:,} added, {load['n_known']:,} known"
+            line += f", {load['n_rejected']:,} turned away"
+        yield line
 
 
 @app.command
@@ -229,13 +234,8 @@ def recommend(
     _remark(common, f"{advice.recommender} on {advice.history}")
     if advice.left_out:
         _remark(common, f"the store's own {advice.left_out} results of this task are left out")
-    for rank, (r, behind) in enumerate(
-        zip(advice.recommendations, advice.evaluations, strict=True), 1
-    ):
-        print(f"{rank:3}. {config_text(r.config)}")
-        named = ", ".join(r.because.tasks[:3]) + (", ..." if len(r.because.tasks) > 3 else "")
-        if behind:
-            print(f"     rests on {len(behind)} evaluations of {len(r.because.tasks)} tasks: {named}")
+    for line in advice.lines():
+        print(line)
     if not advice.recommendations:
         print("nothing left to try: every configuration the store knows was run")
     elif not common.quiet:

@@ -18,7 +18,7 @@ from statistics import fmean
 
 from api.advice import Advice, advise, task_of_file
 from api.picture import curves
-from api.terminal import config_text, progress
+from api.terminal import progress
 from ingest import source
 from ingest.load import load
 from metadb.datafile import Data, read_data
@@ -56,12 +56,12 @@ def main(folder: Path = Path("demo")) -> None:
         lines = _search(store, task, data, [r.config for r in advice.recommendations])
     _show(lines, folder / "curves.svg")
     print(f"\nAll of it took {time.perf_counter() - start:.0f} s. Look around in the store:")
-    print(f'  metadb sql "select * from leaderboard order by mean_rank limit 5" --store {folder}/store')
+    print(f'  metadb sql "select * from coverage order by metric" --store {folder}/store')
     print(f"  metadb status --store {folder}/store")
 
 
 def _fill(store: Store, folder: Path) -> None:
-    print(f"1. Load {SAMPLE.name}: real evaluations on data sets of scikit-learn and statsmodels")
+    print("1. Load sample: real evaluations on data sets of scikit-learn and statsmodels")
     start = time.perf_counter()
     with progress("rows", quiet=False) as heard:
         for loaded in load("table", source("table", [SAMPLE]), store, folder, heard=heard):
@@ -89,12 +89,7 @@ def _advise(store: Store, task: Task, table: Path) -> Advice:
     print("\n3. Five configurations to try on a data set the store has never seen:")
     print(f"   metadb recommend --data {table} --target diagnosis --space classifier -k 5")
     advice = advise(store, task, space="classifier", metric="accuracy", k=5)
-    for rank, (r, behind) in enumerate(
-        zip(advice.recommendations, advice.evaluations, strict=True), 1
-    ):
-        named = ", ".join(r.because.tasks[:2])
-        print(f"   {rank}. {config_text(r.config)}")
-        print(f"      rests on {len(behind)} evaluations of {len(r.because.tasks)} tasks: {named}, ...")
+    print("\n".join(advice.lines()))
     return advice
 
 
@@ -106,6 +101,7 @@ def _search(store: Store, task: Task, data: Data, warm_start: Sequence[Config]) 
 
     print(f"\n4. Random search of {TRIALS} evaluations, cold and warm, {len(SEEDS)} times each")
     x, y = data.to_numpy()
+    assert y is not None  # the file has a target
     objective = CrossValidation(x, y, data.categorical)
     space = classifier_space()
     found: Lines = {}
@@ -139,7 +135,9 @@ def best_so_far(evaluations: Sequence[Evaluation]) -> list[float]:
 
 def _show(lines: Lines, picture: Path) -> None:
     steps = [i for i in (1, 2, 3, 5, 10, 15, 20) if i <= TRIALS]
-    print(f"\n   best error rate after n evaluations (3-fold cross-validation, mean of {len(SEEDS)})")
+    print(
+        f"\n   best error rate after n evaluations (3-fold cross-validation, mean of {len(SEEDS)})"
+    )
     print(f"   {'n':>11} " + " ".join(f"{i:>7}" for i in steps))
     for name, line in lines.items():
         print(f"   {name:>11} " + " ".join(f"{line[i - 1]:7.4f}" for i in steps))
@@ -155,4 +153,4 @@ def _show(lines: Lines, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:2])))
+    main(*map(Path, sys.argv[1:2]))

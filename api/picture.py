@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from math import floor, log10
 
@@ -13,62 +14,75 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "4 2", "1 3")
 
 
-def curves(
-    series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
-) -> str:
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """Where steps 1..n and values in [low, high] lie in the picture."""
+
+    n: int
+    low: float
+    high: float
+    tick: float
+
+    def x(self, step: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (step - 1) / max(1, self.n - 1)
+
+    def y(self, value: float) -> float:
+        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (self.high - value) / (self.high - self.low)
+
+
+def curves(series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str) -> str:
     """An SVG of step curves over 1, 2, 3, ...; several series share the axes.
 
     Args:
         series: Name to values, one for each step.
     """
     values = [v for line in series.values() for v in line]
-    low, high, step = _ticks(min(values), max(values))
-    n = max(len(line) for line in series.values())
-
-    def x(i: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (i - 1) / max(1, n - 1)
-
-    def y(v: float) -> float:
-        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - v) / (high - low)
-
-    parts = [
+    axes = _Axes(max(len(line) for line in series.values()), *_ticks(min(values), max(values)))
+    opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="13">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="26" font-size="16" font-weight="600" fill="#1a1a1a">{escape(title)}</text>',
-    ]
-    tick = low
-    while tick <= high + step / 2:
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" '
-            f'stroke="#e3e3e3"/><text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end" '
-            f'fill="#444">{tick:.4g}</text>'
-        )
-        tick += step
-    for i in [1, *range(5, n + 1, max(5, n // 4 // 5 * 5))]:
-        parts.append(
-            f'<text x="{x(i):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle" '
-            f'fill="#444">{i}</text>'
-        )
-    parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 12}" text-anchor="middle" '
-        f'fill="#1a1a1a">{escape(x_label)}</text>'
-        f'<text transform="translate(18 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" '
-        f'text-anchor="middle" fill="#1a1a1a">{escape(y_label)}</text>'
+        f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="13">'
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>'
     )
-    for nth, (name, line) in enumerate(series.items()):
-        colour, dash = _COLOURS[nth % len(_COLOURS)], _DASHES[nth % len(_DASHES)]
-        path = f"M{x(1):.1f},{y(line[0]):.1f}" + "".join(
-            f"H{x(i):.1f}V{y(v):.1f}" for i, v in enumerate(line[1:], 2)
-        )
-        stroke = f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
-        parts.append(f'<path d="{path}" {stroke}/>')
-        legend = _WIDTH - _RIGHT - 210, _TOP + 14 + 22 * nth
-        parts.append(
-            f'<line x1="{legend[0]}" x2="{legend[0] + 30}" y1="{legend[1]}" y2="{legend[1]}" {stroke}/>'
-            f'<text x="{legend[0] + 38}" y="{legend[1] + 4}" fill="#1a1a1a">{escape(name)}</text>'
-        )
-    return "\n".join([*parts, "</svg>", ""])
+    words = [
+        _text(title, _LEFT, 26, colour="#1a1a1a", more='font-size="16" font-weight="600"'),
+        _text(
+            x_label, (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 12, colour="#1a1a1a", anchor="middle"
+        ),
+        f'<g transform="translate(18 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)">'
+        f"{_text(y_label, 0, 0, colour='#1a1a1a', anchor='middle')}</g>",
+    ]
+    lines = [_line(axes, name, line, nth) for nth, (name, line) in enumerate(series.items())]
+    return "\n".join([opening, *_grid(axes), *words, *lines, "</svg>", ""])
+
+
+def _text(
+    text: str, x: float, y: float, *, colour: str = "#444", anchor: str = "start", more: str = ""
+) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"'
+    return f"<text {place} {more}>{escape(text)}</text>"
+
+
+def _grid(axes: _Axes) -> Iterator[str]:
+    """A line and a number for each tick of the values, a number for some steps."""
+    for nth in range(round((axes.high - axes.low) / axes.tick) + 1):
+        value = axes.low + nth * axes.tick
+        height = f'y1="{axes.y(value):.1f}" y2="{axes.y(value):.1f}"'
+        yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" {height} stroke="#e3e3e3"/>'
+        yield _text(f"{value:.4g}", _LEFT - 8, axes.y(value) + 4, anchor="end")
+    for step in [1, *range(5, axes.n + 1, max(5, axes.n // 4 // 5 * 5))]:
+        yield _text(str(step), axes.x(step), _HEIGHT - _BOTTOM + 20, anchor="middle")
+
+
+def _line(axes: _Axes, name: str, line: Sequence[float], nth: int) -> str:
+    """The step curve and its entry in the legend."""
+    path = f"M{axes.x(1):.1f},{axes.y(line[0]):.1f}" + "".join(
+        f"H{axes.x(i):.1f}V{axes.y(v):.1f}" for i, v in enumerate(line[1:], 2)
+    )
+    colour, dash = _COLOURS[nth % len(_COLOURS)], _DASHES[nth % len(_DASHES)]
+    stroke = f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
+    x, y = _WIDTH - _RIGHT - 210, _TOP + 14 + 22 * nth
+    sample = f'<line x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}" {stroke}/>'
+    return f'<path d="{path}" {stroke}/>{sample}{_text(name, x + 38, y + 4, colour="#1a1a1a")}'
 
 
 def _ticks(low: float, high: float) -> tuple[float, float, float]:

@@ -31,9 +31,11 @@ class Lines:
     every_s: float = 10.0
 
     def __post_init__(self) -> None:
+        """Start the clock."""
         self.start = self.said = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        """Say it, unless something was said a moment ago."""
         now = time.monotonic()
         if now - self.said < self.every_s:
             return
@@ -81,6 +83,7 @@ def say_json(answer: Any) -> None:
 
 
 def plain(value: Any) -> Any:
+    """A value that JSON does not know as one that it does."""
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if hasattr(value, "__int__") and value == int(value):
@@ -94,5 +97,6 @@ def config_text(config: Config) -> str:
     named = {k: next((k.removeprefix(p) for p in chosen if k.startswith(p)), k) for k in config}
     order = sorted(config, key=lambda k: (named[k] != k, k))  # what chooses comes first
     return ", ".join(
-        f"{named[k]}={v:.4g}" if isinstance(v := config[k], float) else f"{named[k]}={v}" for k in order
+        f"{named[k]}={v:.4g}" if isinstance(v := config[k], float) else f"{named[k]}={v}"
+        for k in order
     )

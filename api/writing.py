@@ -57,6 +57,8 @@ def _flat(table: pa.Table) -> pa.Table:
     """Lists and structs as JSON texts, which is what a CSV cell can hold."""
     for i, column in enumerate(table.columns):
         if pa.types.is_nested(column.type):
-            texts = [None if v is None else json.dumps(v, default=plain) for v in column.to_pylist()]
+            texts = [
+                None if v is None else json.dumps(v, default=plain) for v in column.to_pylist()
+            ]
             table = table.set_column(i, table.column_names[i], pa.array(texts, pa.string()))
     return table

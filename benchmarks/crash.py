@@ -100,7 +100,9 @@ def content(path: Path) -> dict[str, Any]:
         found = {}
         for name, table in TABLES.items():
             columns = ", ".join(c.name for c in table.columns if c.name != "recorded_at")
-            found[name] = store.sql(f"select {columns} from {name} order by {table.key}").table.to_pylist()
+            found[name] = store.sql(
+                f"select {columns} from {name} order by {table.key}"
+            ).table.to_pylist()
         return found
 
 
@@ -124,8 +126,19 @@ def whole(path: Path) -> dict[str, Any]:
 
 
 def _child(what: str, path: Path, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "benchmarks.crash", "--child", what, "--path", str(path), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONHASHSEED": "0"})
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.crash",
+        "--child",
+        what,
+        "--path",
+        str(path),
+        *more,
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONHASHSEED": "0"}
+    )
 
 
 def kill_loads(folder: Path, kills: int, seed: int) -> dict[str, Any]:
@@ -171,7 +184,11 @@ def record(path: Path) -> None:
     with Store(path) as store:
         for i in range(1_000_000):
             run = store.record(
-                Task("crash:recorded"), {"x": i % 50}, space="recorded", metric="accuracy", value=0.5
+                Task("crash:recorded"),
+                {"x": i % 50},
+                space="recorded",
+                metric="accuracy",
+                value=0.5,
             )
             print(run, flush=True)
 
@@ -217,7 +234,8 @@ def read_on(path: Path, seconds: float) -> None:
         while time.perf_counter() < end:
             start = time.perf_counter()
             row = next(iter(store.sql(
-                "select count(*) as n, count(distinct evaluation) as d, (select count(*) from evaluations "
+                "select count(*) as n, count(distinct evaluation) as d, "
+                "(select count(*) from evaluations "
                 "where task not in (select task from tasks)) as dangling from evaluations"
             )))  # fmt: skip
             times.append(time.perf_counter() - start)
@@ -231,7 +249,9 @@ def at_once(folder: Path, writers: int, seconds: float = 10.0) -> dict[str, Any]
     fill(one)
     Store(path).close()
     readers = [_child("read", path, "--seconds", str(seconds)) for _ in range(2)]
-    crew = [_child("write", path, "--nth", str(n), "--writers", str(writers)) for n in range(writers)]
+    crew = [
+        _child("write", path, "--nth", str(n), "--writers", str(writers)) for n in range(writers)
+    ]
     failed = sum(w.wait() != 0 for w in crew)
     said = []
     for reader in readers:
@@ -247,7 +267,12 @@ def at_once(folder: Path, writers: int, seconds: float = 10.0) -> dict[str, Any]
     same = {name: rows == content(one)[name] for name, rows in content(path).items()}
     shutil.rmtree(path)
     shutil.rmtree(one)
-    return {"writers": writers, "failed_writers": failed, "readers": said, "tables_equal": all(same.values())}
+    return {
+        "writers": writers,
+        "failed_writers": failed,
+        "readers": said,
+        "tables_equal": all(same.values()),
+    }
 
 
 def main() -> None:

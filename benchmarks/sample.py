@@ -1,4 +1,4 @@
-"""Make `data/sample`: every learner with 30 configs on every sample task, 3 folds, 4 training sizes.
+"""Make `data/sample`: 7 learners x 30 configs on every sample task, 3 folds, 4 training sizes.
 
     python -m benchmarks.sample --workers 2      # 35 minutes on 2 cores; run it again to resume
 
@@ -48,7 +48,6 @@ def sample_configs() -> dict[str, list[dict[str, Any]]]:
 
 
 def _default(name: str) -> dict[str, Any]:
-    from ConfigSpace import Configuration
     from ConfigSpace.util import deactivate_inactive_hyperparameters
 
     space = classifier_space()

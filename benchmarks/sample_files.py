@@ -64,7 +64,9 @@ def assemble(work: Path, target: Path = SAMPLE) -> None:
     """Write the Parquet files, the space and the mapping; numbers are rounded to 6 digits."""
     target.mkdir(parents=True, exist_ok=True)
     rows = pa.concat_tables([pq.read_table(f) for f in sorted(work.glob("*.parquet"))])
-    rows = rows.drop(["error"]).sort_by([(c, "ascending") for c in ("task", "config", "fold", "fraction")])
+    rows = rows.drop(["error"]).sort_by(
+        [(c, "ascending") for c in ("task", "config", "fold", "fraction")]
+    )
     for name in ("accuracy", "balanced_accuracy"):
         rows = _replace(rows, name, pc.round(rows.column(name), 6))
     for name in ("fit_s", "predict_s"):  # a timer is not good to more than ten microseconds

@@ -1,4 +1,4 @@
-"""The classification tasks of `data/sample`: real data sets that ship inside scikit-learn and statsmodels.
+"""The tasks of `data/sample`: real data sets that ship inside scikit-learn and statsmodels.
 
 Different targets of one data set are different tasks. Breast cancer (scikit-learn) is left out on
 purpose: `make demo` recommends for it, so it must be new.

@@ -59,7 +59,9 @@ def entities(n_tasks: int) -> Rows:
 
 def evaluations(first_task: int, n_tasks: int, *, seed: int = 0) -> pa.Table:
     """All configs on some tasks, as a source would hand them over."""
-    ids = pa.array(config_ids("demo", entities(1).tables["configs"].column("hyperparameters").to_pylist()))
+    ids = pa.array(
+        config_ids("demo", entities(1).tables["configs"].column("hyperparameters").to_pylist())
+    )
     n = n_tasks * N_CONFIGS
     rng = np.random.default_rng([seed, first_task])
     tasks = pa.array([f"bench:task/{first_task + i}" for i in range(n_tasks)])
@@ -101,11 +103,20 @@ def fill(folder: Path, n_tasks: int) -> dict[str, Any]:
         load = Load("bench:fill", "bench")
         done = store.add(entities(n_tasks), load=load)
         for first in range(0, n_tasks, 50):
-            done.merge(store.add(Rows({"evaluations": evaluations(first, min(50, n_tasks - first))}), load=load))
+            done.merge(
+                store.add(
+                    Rows({"evaluations": evaluations(first, min(50, n_tasks - first))}), load=load
+                )
+            )
         store.finish(load, done)
     seconds = time.perf_counter() - start
     n = n_tasks * N_CONFIGS
-    return {"rows": n, "seconds": round(seconds, 2), "rows_per_s": round(n / seconds), "peak_mb": round(peak_mb())}
+    return {
+        "rows": n,
+        "seconds": round(seconds, 2),
+        "rows_per_s": round(n / seconds),
+        "peak_mb": round(peak_mb()),
+    }
 
 
 def ask(folder: Path) -> dict[str, Any]:
@@ -140,7 +151,9 @@ def ask_raw_alone(folder: Path) -> dict[str, Any]:
     from metadb.snapshot import connect
 
     con = connect(MEMORY)
-    listed = ", ".join(f"'{f}'" for f in DeltaTable(str(folder / "tables" / "evaluations")).file_uris())
+    listed = ", ".join(
+        f"'{f}'" for f in DeltaTable(str(folder / "tables" / "evaluations")).file_uris()
+    )
     con.execute(f"create view evaluations as select * from read_parquet([{listed}])")
     for query in QUERIES.values():
         con.sql(query).to_arrow_table()
@@ -213,7 +226,9 @@ def make_file(folder: Path) -> dict[str, Any]:
 
     big = folder / "big"
     big.mkdir(parents=True, exist_ok=True)
-    texts = pa.array([canonical_config({"x": i / N_CONFIGS, "kernel": "rbf"}) for i in range(N_CONFIGS)])
+    texts = pa.array(
+        [canonical_config({"x": i / N_CONFIGS, "kernel": "rbf"}) for i in range(N_CONFIGS)]
+    )
     schema = pa.schema([("task", pa.string()), ("config", pa.string()), ("accuracy", pa.float64())])
     with pq.ParquetWriter(big / "evaluations.parquet", schema, compression="zstd") as writer:
         for first in range(0, 1000, 50):
@@ -262,13 +277,26 @@ def main() -> None:
         print(json.dumps(fill(folder / "five", 500)))
         return
     if arguments.part:
-        where = folder / "five" if arguments.part in {"ask", "ask_alone", "ask_raw_alone", "history"} else folder
+        where = (
+            folder / "five"
+            if arguments.part in {"ask", "ask_alone", "ask_raw_alone", "history"}
+            else folder
+        )
         print(json.dumps(PARTS[arguments.part](where)))
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     figures: dict[str, Any] = {"memory_limit": MEMORY}
-    for part in ("fill", "ask", "ask_alone", "ask_raw_alone", "history", "add", "make_file", "load_file"):
+    for part in (
+        "fill",
+        "ask",
+        "ask_alone",
+        "ask_raw_alone",
+        "history",
+        "add",
+        "make_file",
+        "load_file",
+    ):
         for name, found in _run(part, folder):
             figures[name] = found
     write("store", figures)

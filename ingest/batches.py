@@ -32,6 +32,9 @@ BLOCK_BYTES = 1 << 22
 MAX_JSON_BYTES = 1 << 30
 """A JSON file (not lines) is read whole, and refused where it is larger."""
 
+MAX_DIGITS = 1000
+"""A longer text is no number, whatever it looks like."""
+
 MISSING = ("", "NA", "N/A", "null", "NULL", "None", "?")
 """What stands for a missing number or id in a CSV file; of a hyperparameter only nothing does."""
 
@@ -102,7 +105,7 @@ class Batch:
         if self.written == "json":
             return mapped(column, lambda text: text and _tidy(json.loads(text), whole))
         if self.written == "text":
-            return mapped(column, lambda text: _tidy(typed(text), whole) if text else None)
+            return mapped(column, lambda text: _tidy(_typed(text), whole) if text else None)
         return mapped(column, lambda value: _tidy(value, whole))
 
     def configs(self, name: str) -> pa.Array:
@@ -154,7 +157,10 @@ def column_names(path: Path) -> list[str]:
             return list(pq.read_schema(path).names)
         if kind in (".csv", ".tsv"):
             return list(_csv(path, kind, None).schema.names)
-        return list(dict.fromkeys(key for row in islice(_json(path, kind), 1000) for key in row))
+        names = list(dict.fromkeys(key for row in islice(_json(path, kind), 1000) for key in row))
+    if not names:
+        raise MalformedFile(f"{path} holds no objects; a table has named columns")
+    return names
 
 
 def batches(path: Path, columns: Sequence[str]) -> Iterator[Batch]:
@@ -270,6 +276,10 @@ def _tidy(value: Any, whole: bool) -> str | None:
     if whole and isinstance(value, float) and value % 1 == 0:
         value = int(value)
     return _dumped(value + 0.0 if isinstance(value, float) else value)
+
+
+def _typed(text: str) -> float | int | str | bool:
+    return typed(text) if len(text) <= MAX_DIGITS else text
 
 
 def _dumped(value: Any) -> str | None:

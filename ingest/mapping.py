@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ingest.building import beginning
 from metadb.errors import InvalidSpace, MalformedFile, NotFound
 from metadb.metrics import METRICS, Metric, canonical
 from metadb.records import STATUSES
@@ -20,6 +21,7 @@ NAMES = ("metadb.toml", "metadb.json")
 
 MAX_BYTES = 1 << 20
 
+_MARKER = re.compile(r'\s*\{\s*"schema"\s*:\s*\d+\s*\}\s*')
 _ORIGIN = re.compile(r"[a-z0-9_.-]+")
 _LISTS = ("config", "cost_s")  # may name several columns
 _NUMBERS = ("fold", "repeat", "seed", "budget", "cost_s")
@@ -157,9 +159,14 @@ def mapping_file(path: Path) -> Path:
     if path.is_file():
         return path
     for name in NAMES:
-        if (path / name).is_file():
+        if is_mapping(path / name):
             return path / name
     raise NotFound(f"there is no {' or '.join(NAMES)} in {path}; it says which column is what")
+
+
+def is_mapping(path: Path) -> bool:
+    """Whether a file has the usual name and is not the marker of a store, which is called alike."""
+    return path.name in NAMES and path.is_file() and not _MARKER.fullmatch(beginning(path))
 
 
 def close(name: str, there: Iterable[str]) -> str:

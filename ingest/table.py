@@ -52,7 +52,7 @@ from pathlib import Path
 from ingest import About
 from ingest.batches import column_names
 from ingest.building import distinct, find
-from ingest.mapping import NAMES, Sheet, TableMapping, close, mapping_file, read_mapping
+from ingest.mapping import NAMES, Sheet, TableMapping, close, is_mapping, mapping_file, read_mapping
 from ingest.table_reading import Reading
 from metadb.errors import MalformedFile, NotFound
 from metadb.records import Rows
@@ -74,7 +74,7 @@ class Table:
             self.paths,
             "metadb.*",
             f"a mapping file {' or '.join(NAMES)}",
-            lambda path: path.name in NAMES,
+            is_mapping,
         )
         return distinct(file.parent if file.name in NAMES else file for file in files)
 

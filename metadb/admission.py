@@ -6,6 +6,7 @@ the rest of its batch goes in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,10 @@ from metadb.errors import InvalidRows
 from metadb.identity import canonical_config, parse_config
 from metadb.records import STATUSES
 from metadb.schema import Table
+from metadb.snapshot import reading
+
+ENRICHED = frozenset({"datasets", "tasks", "flows", "configs"})
+"""Tables whose rows learn from later ones what the first one did not know."""
 
 _DEFAULTS = {
     ("evaluations", "status"): "'ok'",
@@ -34,7 +39,11 @@ _DEFAULTS = {
     ("flows", "native"): "flow[length(split_part(flow, ':', 1)) + 2:]",
 }
 
-_ID = r"'^[a-z0-9_.-]+:[^\x00-\x1f]+$'"
+ID = re.compile(r"^[a-z0-9_.-]+:[^\x00-\x1f]+$")
+"""What the ids of data sets, tasks and flows look like: origin:native."""
+_ID = f"'{ID.pattern}'"
+_PARTED = "contains({}, chr(31))"
+_PART_REASON = "a control character (unit separator) in an id or name"
 _STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
 
 # Per table: (condition under which a row is turned away, the reason). `known_*` are the ids that
@@ -43,22 +52,32 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "datasets": ((f"not regexp_matches(dataset, {_ID})", "id not of the form origin:native"),),
     "tasks": ((f"not regexp_matches(task, {_ID})", "id not of the form origin:native"),),
     "flows": ((f"not regexp_matches(flow, {_ID})", "id not of the form origin:native"),),
-    "metrics": (("lower > upper", "bounds of a metric in the wrong order"),),
+    "spaces": ((_PARTED.format("space || name"), _PART_REASON),),
+    "configs": ((_PARTED.format("concat(space, native)"), _PART_REASON),),
+    "metrics": (
+        ("lower > upper or isnan(lower) or isnan(upper)", "bounds of a metric in the wrong order"),
+        (_PARTED.format("metric"), _PART_REASON),
+    ),
     "evaluations": (
         (f"status not in ({_STATUSES})", f"unknown status (there are {', '.join(STATUSES)})"),
         ("metric not in (select metric from known_metrics)", "unknown metric"),
         ("status = 'ok' and value is null", "no score although its status is ok"),
-        ("status = 'ok' and not isfinite(value)", "score is NaN or infinite"),
-        ("status = 'ok' and (value < lower or value > upper)", "score outside the bounds of its metric"),
+        ("not isfinite(value)", "score is NaN or infinite"),
+        ("value < lower or value > upper", "score outside the bounds of its metric"),
         ("not isfinite(budget) or budget <= 0", "budget not a positive number"),
         ("not isfinite(cost_s) or cost_s < 0", "cost_s not a number of seconds"),
         ("task not in (select task from known_tasks)", "unknown task"),
         ("config not in (select config from known_configs)", "unknown config, or one turned away"),
+        (_PARTED.format("concat(origin, budget_unit, run)"), _PART_REASON),
     ),
     "metafeatures": (
         (f"status not in ({_STATUSES})", f"unknown status (there are {', '.join(STATUSES)})"),
-        ("status = 'ok' and (value is null or not isfinite(value))", "meta-feature not a finite number"),
+        (
+            "status = 'ok' and (value is null or not isfinite(value))",
+            "meta-feature not a finite number",
+        ),
         ("task not in (select task from known_tasks)", "unknown task"),
+        (_PARTED.format("name || extractor"), _PART_REASON),
     ),
 }
 
@@ -71,48 +90,69 @@ class Rejections:
     examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, reason: str, count: int, example: str = "") -> None:
+        """Count rows turned away for a reason."""
         if count:
             self.counts[reason] = self.counts.get(reason, 0) + count
             self.examples.setdefault(reason, example)
 
     def merge(self, other: Rejections) -> None:
+        """Add another count to this one."""
         for reason, count in other.counts.items():
             self.add(reason, count, other.examples.get(reason, ""))
 
     @property
     def total(self) -> int:
+        """How many rows were turned away."""
         return sum(self.counts.values())
 
 
-def conform(table: Table, rows: pa.Table, load: str) -> pa.Table:
-    """`rows` with exactly the columns and types of `table`, what is left out as null.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Rows that may enter, why others may not, and how many were told twice."""
+
+    rows: pa.Table
+    rejections: Rejections
+    n_same: int = 0
+
+
+def fit(table: Table, rows: pa.Table) -> pa.Table:
+    """`rows` with the types of `table`, in the columns that they have.
 
     Raises:
         InvalidRows: A column is unknown, a needed one is missing, or values have a wrong type.
     """
-    names = set(table.arrow.names)
-    unknown = sorted(set(rows.column_names) - names)
-    if unknown:
-        raise InvalidRows(
-            f"{table.name} has no column {unknown[0]!r}; its columns are {', '.join(table.arrow.names)}"
-        )
-    given = set(rows.column_names)
+    given, there = rows.column_names, table.arrow.names
+    for name in given:
+        if name not in there:
+            raise InvalidRows(
+                f"{table.name} has no column {name!r}; its columns are {', '.join(there)}"
+            )
+        if given.count(name) > 1:
+            raise InvalidRows(f"the rows of {table.name} have the column {name!r} twice; name one")
     for column in table.columns:
-        made = (table.name, column.name) in _DEFAULTS or column.name == "load"
-        made = made or (table.hashed and column.name == table.key)
+        made = (table.name, column.name) in _DEFAULTS or (table.hashed and column.name == table.key)
+        made = made or (column.name == "load" and table.key != "load")
         if column.required and column.name not in given and not made:
             raise InvalidRows(
                 f"{table.name} needs the column {column.name!r} ({column.doc}) and the rows have "
-                f"only {', '.join(rows.column_names)}"
+                f"only {', '.join(given)}"
             )
+    columns = [
+        _cast(table, rows.column(name), name, table.arrow.field(name).type) for name in given
+    ]
+    return pa.table(columns, names=given)
+
+
+def complete(table: Table, rows: pa.Table, load: str) -> pa.Table:
+    """Fitting `rows` with all columns of `table`: what is left out is null, the load is `load`."""
     columns = []
     for column in table.columns:
-        if column.name == "load" and table.key != "load" and "load" not in given:
+        if column.name == "load" and table.key != "load":
             columns.append(pa.repeat(pa.scalar(load, pa.string()), rows.num_rows))
-        elif column.name not in given:
-            columns.append(pa.nulls(rows.num_rows, column.type))
+        elif column.name in rows.column_names:
+            columns.append(rows.column(column.name))
         else:
-            columns.append(_cast(table, rows.column(column.name), column.name, column.type))
+            columns.append(pa.nulls(rows.num_rows, column.type))
     return pa.table(columns, schema=table.arrow)
 
 
@@ -121,7 +161,7 @@ def _cast(table: Table, values: pa.ChunkedArray, name: str, to: pa.DataType) -> 
         return values
     try:
         return pc.cast(values, to)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise InvalidRows(
             f"column {name!r} of {table.name} must be {to}, but has {values.type} values that do "
             f"not fit ({str(error).splitlines()[0]})"
@@ -133,13 +173,13 @@ def check(
     table: Table,
     rows: pa.Table,
     turned_away: Callable[[pa.Table], Iterable[str | None]] | None = None,
-) -> tuple[pa.Table, Rejections]:
-    """The rows that may enter, with their keys, and why the others may not.
+) -> Checked:
+    """The rows that may enter, with their keys, each once, and why the others may not.
 
     Args:
         con: A connection in which the relations `known_tasks`, `known_configs` and
             `known_metrics` are there for the tables that refer to them.
-        rows: As `conform` returns them.
+        rows: As `complete` returns them.
         turned_away: For configs: per row a reason of the space, or None.
     """
     rejections = Rejections()
@@ -160,7 +200,7 @@ def check(
             rejections.add(why, entry["counts"], _example(table, first))
         checked = checked.filter(pc.is_null(reason))
     checked = checked.select(table.arrow.names)
-    return _once(con, table, checked, rejections), rejections
+    return _once(con, table, checked, rejections)
 
 
 def _checking(table: Table) -> str:
@@ -170,12 +210,17 @@ def _checking(table: Table) -> str:
     replace = [filled] if filled else []
     if table.name == "evaluations":
         # A run without a score has none, whatever number its file holds in its place.
-        replace.append("case when coalesce(status, 'ok') in ('ok', 'censored') then value end as value")
-    source = f"select * replace ({', '.join(replace)}) from incoming" if replace else "from incoming"
-    extra = ""
+        replace.append(
+            "case when coalesce(status, 'ok') in ('ok', 'censored') then value end as value"
+        )
+    source = (
+        f"select * replace ({', '.join(replace)}) from incoming" if replace else "from incoming"
+    )
     if table.name == "evaluations":
-        extra = ", m.lower, m.upper"
-        source = f"select i.* {extra} from ({source}) i left join known_metrics m on m.metric = i.metric"
+        source = (
+            f"select i.*, m.lower, m.upper from ({source}) i "
+            "left join known_metrics m on m.metric = i.metric"
+        )
     key = f"{key_sql(table)} as {table.key}" if table.hashed else ""
     required = [
         (f"{c.name} is null", f"no {c.name}")
@@ -196,37 +241,52 @@ def key_sql(table: Table) -> str:
 
 def _once(
     con: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, rejections: Rejections
-) -> pa.Table:
+) -> Checked:
     """Each key once; a second row with the same identity and other content is a conflict."""
+    key = table.key
     con.register("checked", rows)
     try:
-        n_distinct = con.sql(f"select count(distinct {table.key}) from checked").fetchall()[0][0]
+        n_distinct = con.sql(f"select count(distinct {key}) from checked").fetchall()[0][0]
         if n_distinct == rows.num_rows:
-            return rows
-        first = con.sql(
-            f"select * exclude (nth) from (select *, row_number() over (partition by {table.key}) "
-            "as nth from checked) where nth = 1"
-        ).to_arrow_table()
+            return Checked(rows, rejections)
+        con.register("checked", rows.append_column("place", pa.array(np.arange(rows.num_rows))))
+        first = con.sql(_firsts(table, "checked")).to_arrow_table()
         con.register("first", first)
-        differs = _differs(table, "c", "f")
         clash = con.sql(
-            f"select c.{table.key} from checked c join first f using ({table.key}) where {differs}"
+            f"select c.place, c.{key} from checked c join first f using ({key}) "
+            f"where {differs(table, 'c', 'f')} order by c.place"
         ).to_arrow_table()
-        con.unregister("first")
+        if clash.num_rows and table.name in ENRICHED:  # who contradicts teaches nothing either
+            con.register("clash", clash)
+            agreed = "checked anti join clash using (place)"
+            first = con.sql(_firsts(table, agreed)).to_arrow_table()
     finally:
-        con.unregister("checked")
-    _reject_conflicts(table, clash.column(0).to_pylist(), rejections)
-    return first.cast(table.arrow)
+        for relation in ("checked", "first", "clash"):
+            con.unregister(relation)
+    _reject_conflicts(table, clash.column(key).to_pylist(), rejections)
+    n_same = rows.num_rows - n_distinct - clash.num_rows
+    return Checked(first.select(table.arrow.names).cast(table.arrow), rejections, n_same)
 
 
-def _differs(table: Table, new: str, old: str) -> str:
+def _firsts(table: Table, relation: str) -> str:
+    """SQL: the first row of each key, in an enriched table with what later rows know besides."""
+    if table.name not in ENRICHED:
+        nth = f"row_number() over (partition by {table.key} order by place)"
+        return f"select * exclude (place) from {relation} qualify {nth} = 1"
+    known = [f"any_value({c} order by place) as {c}" for c in table.arrow.names if c != table.key]
+    return f"select {table.key}, {', '.join(known)} from {relation} group by {table.key}"
+
+
+def differs(table: Table, new: str, old: str) -> str:
     """SQL: the content of two rows of one identity disagrees."""
     if not table.content:
         return "false"
     if table.name in {"evaluations", "metafeatures"}:
         parts = [f"{new}.{c} is distinct from {old}.{c}" for c in table.content]
     else:
-        parts = [f"{new}.{c} <> {old}.{c}" for c in table.content]  # null: one of them does not know
+        parts = [
+            f"{new}.{c} <> {old}.{c}" for c in table.content
+        ]  # null: one of them does not know
     return " or ".join(parts)
 
 
@@ -258,19 +318,21 @@ class Novelty:
     rejections: Rejections = field(default_factory=Rejections)
 
     def __call__(self, files: list[str], previous: pa.Table | None) -> pa.Table:
+        """The rows, or what the previous call left of them, that are not in these files."""
         rows = self.rows if previous is None else previous
         if not files or rows.num_rows == 0:
             return rows
         key, n = self.table.key, rows.num_rows
         other = "e.load <> $load" if "load" in self.table.arrow.names and key != "load" else "false"
-        differs = _differs(self.table, "f", "e")
+        clashing = differs(self.table, "f", "e")
+        old = reading(self.con, self.table, files)
         self.con.register("fresh", rows.append_column("place", pa.array(np.arange(n))))
         try:
             # Places and flags come back, not the rows: the answer may be as long as the question.
             there = self.con.sql(
-                f"select f.place, coalesce({differs}, false) as differs, {other} as other "
-                f"from read_parquet($files, union_by_name = true) e join fresh f on f.{key} = e.{key}",
-                params={"files": files} | ({"load": self.load} if other != "false" else {}),
+                f"select f.place, coalesce({clashing}, false) as differs, {other} as other "
+                f"from ({old}) e join fresh f on f.{key} = e.{key}",
+                params={"load": self.load} if other != "false" else None,
             ).to_arrow_table()
         finally:
             self.con.unregister("fresh")
@@ -278,7 +340,9 @@ class Novelty:
             return rows
         place, clash, foreign = (there.column(c).to_numpy() for c in ("place", "differs", "other"))
         keys = rows.column(key)
-        _reject_conflicts(self.table, keys.take(pa.array(place[clash])).to_pylist(), self.rejections)
+        _reject_conflicts(
+            self.table, keys.take(pa.array(place[clash])).to_pylist(), self.rejections
+        )
         self.n_known += int((~clash).sum())
         if (foreign & ~clash).any():
             self.seen.append(keys.take(pa.array(place[foreign & ~clash])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,16 +15,16 @@ if TYPE_CHECKING:
     from metadb.snapshot import Snapshot
     from metadb.tables import Tables
 
-# What keeps an entity: (the table that refers to it, the column).
-_REFERRED: dict[str, tuple[tuple[str, str], ...]] = {
+# What keeps an entity: (the table that refers to it, the column, the column it refers to).
+_REFERRED: dict[str, tuple[tuple[str, str, str], ...]] = {
     "evaluations": (),
     "metafeatures": (),
-    "configs": (("evaluations", "config"),),
-    "tasks": (("evaluations", "task"), ("metafeatures", "task")),
-    "metrics": (("evaluations", "metric"),),
-    "spaces": (),
-    "flows": (("evaluations", "flow"), ("configs", "flow")),
-    "datasets": (("tasks", "dataset"),),
+    "configs": (("evaluations", "config", "config"),),
+    "tasks": (("evaluations", "task", "task"), ("metafeatures", "task", "task")),
+    "metrics": (("evaluations", "metric", "metric"),),
+    "spaces": (("configs", "space", "name"),),
+    "flows": (("evaluations", "flow", "flow"), ("configs", "flow", "flow")),
+    "datasets": (("tasks", "dataset", "dataset"),),
 }
 
 
@@ -31,27 +32,33 @@ def forget(tables: Tables, snapshot: Callable[[], Snapshot], load: str) -> dict[
     """Remove a load's rows, those that refer to others first; returns rows gone per table.
 
     A kill in between leaves a store in order: the rest of the load is still there, and forgetting
-    it again completes the work.
+    it again completes the work. What a load forgotten before had brought, and other rows have
+    referred to since, goes with the last of those.
     """
+    tables.set_cursor(load, "")  # its source starts anew, should it come again
     gone = {}
     for name, referred in _REFERRED.items():
         key = TABLES[name].key
         kept = " or ".join(
-            f"r.{key} in (select {column} from {table} where {column} is not null)"
-            for table, column in referred
+            f"r.{own} in (select {column} from {table} where {column} is not null)"
+            for table, column, own in referred
         )
         fate = snapshot().sql(
             f"""
-            select r.{key} as key, min(s.load) as heir, any_value({kept or 'false'}) as referred
-            from {name} r left join sightings s on s.key = r.{key} and s.load <> r.load
-            where r.load = ? group by r.{key}
+            with out as (
+                select $load as load union select load from loads where status = 'forgotten'
+            )
+            select r.{key} as key, min(s.load) as heir, any_value({kept or "false"}) as referred
+            from {name} r left join sightings s
+                on s.key = r.{key} and s.load not in (select load from out)
+            where r.load in (select load from out) group by r.{key}
             """,
-            [load],
+            {"load": load},
         )
         kept_rows = pc.and_(fate.column("referred"), pc.is_null(fate.column("heir")))
         fate = fate.filter(pc.invert(kept_rows)).select(["key", "heir"])
         if fate.num_rows:
-            tables.rewrite(name, lambda delta, fate=fate, key=key: _apply(delta, fate, key))
+            tables.rewrite(name, partial(_apply, fate=fate, key=key))
         gone[name] = pc.sum(pc.is_null(fate.column("heir"))).as_py() or 0
     sightings = snapshot().sql(
         """
@@ -71,7 +78,7 @@ def forget(tables: Tables, snapshot: Callable[[], Snapshot], load: str) -> dict[
         {"load": load},
     )
     if sightings.num_rows:
-        tables.rewrite("sightings", lambda delta: _apply(delta, sightings, "sighting"))
+        tables.rewrite("sightings", partial(_apply, fate=sightings, key="sighting"))
     return gone
 
 

@@ -1,4 +1,4 @@
-"""From the tables to a History: one grouping in SQL, integer codes out, no loop over evaluations."""
+"""From the tables to a History: one grouping in SQL, integer codes out, no loop over rows."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ def gather(
     parameters: dict[str, Any] = {"space": space, "metric": metric.name}
     only = ""
     if tasks is not None:
-        only, parameters["tasks"] = "and e.task in (select unnest($tasks))", list(tasks)
+        only, parameters["tasks"] = "and e.task in (select unnest($tasks::varchar[]))", list(tasks)
     entries = snapshot.sql(_ENTRIES.format(only=only), parameters)
     task, config = (entries.column(c).to_numpy() for c in ("task", "config"))  # (n,)
     value = entries.column("value").to_numpy().astype(float)  # NaN where failed
     loss = np.where(np.isnan(value), np.inf, as_loss(value, metric))
     task_codes, task_place = np.unique(task, return_inverse=True)
     config_codes, config_place = np.unique(config, return_inverse=True)
-    all_tasks = snapshot.sql("select task, coalesce(dataset, task) as dataset from tasks order by task")
+    all_tasks = snapshot.sql(
+        "select task, coalesce(dataset, task) as dataset from tasks order by task"
+    )
     all_configs = snapshot.sql(
         "select config, hyperparameters from configs where space = ? order by config", [space]
     )
@@ -74,11 +76,11 @@ def gather(
 
 
 def _described(snapshot: Snapshot, tasks: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:
-    """Meta-feature name to values over tasks; where two extractors agree on a name, metadb's."""
+    """Meta-feature name to values over tasks; of two extractors with one name, metadb's."""
     rows = snapshot.sql(
         """
-        select task, name, arg_max(value, extractor = 'metadb') as value
-        from metafeatures where status = 'ok' and task in (select unnest(?))
+        select task, name, first(value order by extractor <> 'metadb', extractor) as value
+        from metafeatures where status = 'ok' and task in (select unnest(?::varchar[]))
         group by task, name order by name
         """,
         [list(tasks)],

@@ -1,4 +1,4 @@
-"""What recommenders learn from: a frozen, columnar view of past evaluations, configs encoded once."""
+"""What recommenders learn from: a frozen, columnar view of past evaluations."""
 
 from __future__ import annotations
 
@@ -183,7 +183,9 @@ class History:
         """
         unknown = set(task_ids) - set(self.tasks)
         if unknown:
-            raise NotFound(f"no task {sorted(unknown)[0]!r} in this history of {len(self.tasks)} tasks")
+            raise NotFound(
+                f"no task {sorted(unknown)[0]!r} in this history of {len(self.tasks)} tasks"
+            )
         kept = np.array([task not in task_ids for task in self.tasks], bool)  # (tasks,)
         place = np.cumsum(kept, dtype=np.int32) - 1
         rows = kept[self.task]  # (n,)

@@ -37,8 +37,10 @@ def typed(text: str) -> float | int | str | bool:
         return lowered == "true"
     if lowered in {"none", "null"}:
         return "None"
-    if re.fullmatch(r"[+-]?\d+", text):
+    if re.fullmatch(r"[+-]?[0-9]{1,300}", text):
         return int(text)
+    if not re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", text):
+        return text  # float() would take `1_0`, `nan` and digits of other scripts too
     try:
         number = float(text)
     except ValueError:
@@ -57,11 +59,17 @@ def canonical_config(config: Mapping[str, Any]) -> str:
         if not isinstance(name, str) or not name:
             raise InvalidConfig(f"a hyperparameter's name must be text, not {name!r}")
         plain[name] = _plain(name, value)
-    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidConfig(f"the config {text!a} holds half a character") from error
+    return text
 
 
 def _plain(name: str, value: Any) -> float | int | str | bool:
-    if hasattr(value, "item") and not isinstance(value, str):
+    if hasattr(value, "item") and not getattr(value, "shape", ()):
         value = value.item()  # a NumPy scalar
     if value is None:
         return "None"
@@ -72,7 +80,7 @@ def _plain(name: str, value: Any) -> float | int | str | bool:
     if isinstance(value, bool | int):
         return value
     if isinstance(value, str):
-        return str(value)  # numpy.str_ is text too
+        return str.__str__(value)  # numpy.str_ is text too, and so is a member of a text enum
     raise InvalidConfig(
         f"hyperparameter {name!r} has a {type(value).__name__} value; a config holds numbers, "
         "texts and booleans"

@@ -7,6 +7,7 @@ store next; folding twice changes nothing, since rows are keyed by their identit
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -28,16 +29,28 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.id = uuid.uuid4().hex[:16]
         self.path = folder / f"{self.id}.jsonl"
-        self._file = self.path.open("x+", encoding="utf-8")
+        part = self.path.with_suffix(".part")
+        self._file = part.open("xb+", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        part.rename(self.path)  # seen only once it is locked, so that nobody takes it for orphaned
         self.pid = os.getpid()
         self.n_lines = 0
         self.oldest = 0.0
 
     def append(self, line: dict[str, Any]) -> None:
-        """Write one line through to the system, so that it outlives this process."""
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        """Write one line through to the system, so that it outlives this process.
+
+        A disk that is full takes half a line, which is taken back.
+        """
+        text = json.dumps(line, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        data, end = (text + "\n").encode(), self._file.tell()
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, "the journal cannot grow", str(self.path))
+        except OSError:
+            self._file.truncate(end)
+            self._file.seek(end)
+            raise
         if self.n_lines == 0:
             self.oldest = time.monotonic()
         self.n_lines += 1
@@ -45,9 +58,8 @@ class Journal:
     @property
     def due(self) -> bool:
         """Whether it holds 1,000 lines, or its oldest one has waited for a second."""
-        return self.n_lines >= 1000 or (
-            self.n_lines > 0 and time.monotonic() - self.oldest >= 1.0
-        )
+        waited = self.n_lines > 0 and time.monotonic() - self.oldest >= 1.0
+        return waited or self.n_lines >= 1000
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines not folded yet."""
@@ -76,7 +88,7 @@ def orphans(folder: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
     """
     for path in sorted(folder.glob("*.jsonl")):
         try:
-            file = path.open("r", encoding="utf-8")
+            file = path.open("rb")
         except FileNotFoundError:
             continue
         with file:
@@ -93,8 +105,10 @@ def orphans(folder: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
 def _parse(file: Any) -> Iterator[dict[str, Any]]:
     """Whole lines only: the last one may have been cut short by a kill."""
     for line in file:
-        if line.endswith("\n") and line.strip():
+        if line.endswith(b"\n"):
             try:
-                yield json.loads(line)
+                found = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(found, dict):
+                yield found

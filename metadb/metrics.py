@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,18 @@ def canonical(name: str) -> str:
 def as_loss(value: NDArray[np.float64] | float, metric: Metric) -> NDArray[np.float64] | float:
     """The value with its direction turned so that smaller is better; an involution."""
     return value if metric.lower_is_better else -value
+
+
+def metric_row(metric: Metric) -> dict[str, Any]:
+    """A metric as a row of the table `metrics`."""
+    return {
+        "metric": metric.name,
+        "lower_is_better": metric.lower_is_better,
+        "unit": metric.unit,
+        "lower": metric.lower,
+        "upper": metric.upper,
+        "doc": metric.doc,
+    }
 
 
 def metric_of(row: Mapping[str, object]) -> Metric:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from metadb.errors import NotFound
+
 _SHOWN = 20
 
 
@@ -35,6 +37,7 @@ class Result:
 
     @property
     def columns(self) -> list[str]:
+        """The names of the columns."""
         return list(self.table.column_names)
 
     def to_pandas(self) -> Any:
@@ -42,12 +45,18 @@ class Result:
         return self.table.to_pandas()
 
     def column(self, name: str) -> list[Any]:
-        """One column as plain Python values."""
-        return list(self.table.column(name).to_pylist())
+        """One column as plain Python values.
+
+        Raises:
+            NotFound: The answer has no such column.
+        """
+        if name not in self.columns:
+            raise NotFound(f"no column {name!r}; there are {', '.join(self.columns)}")
+        return list(self.table.column(self.columns.index(name)).to_pylist())
 
     def __str__(self) -> str:
         """The first rows as aligned text."""
-        rows = [[_text(value) for value in row.values()] for row in self._head()]
+        rows = [[_text(value) for value in row] for row in self._head()]
         widths = [
             max(len(name), *(len(row[i]) for row in rows)) if rows else len(name)
             for i, name in enumerate(self.columns)
@@ -62,7 +71,7 @@ class Result:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(v))}</td>" for v in row.values()) + "</tr>"
+            "<tr>" + "".join(f"<td>{escape(_text(v))}</td>" for v in row) + "</tr>"
             for row in self._head()
         )
         return (
@@ -70,9 +79,9 @@ class Result:
             f"<p>{self._count()}</p>"
         )
 
-    def _head(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.table.slice(0, _SHOWN).to_pylist()
-        return rows
+    def _head(self) -> list[tuple[Any, ...]]:
+        columns = [column.to_pylist() for column in self.table.slice(0, _SHOWN).columns]
+        return list(zip(*columns, strict=True))
 
     def _count(self) -> str:
         n = len(self)
@@ -85,5 +94,5 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = str(value)
+    text = "".join(c if c.isprintable() else " " for c in str(value))  # no terminal is steered
     return text if len(text) <= 60 else text[:57] + "..."

@@ -49,6 +49,7 @@ class Table:
 
     @cached_property
     def arrow(self) -> pa.Schema:
+        """The columns as Arrow has them."""
         return pa.schema([(c.name, c.type) for c in self.columns])
 
     @property
@@ -144,7 +145,9 @@ _TABLES = (
                 "Only where the hyperparameters are not known: the id at the origin, which then "
                 "is part of the identity.",
             ),
-            Column("hyperparameters", _text, "Canonical JSON, name to value; inactive = absent.", True),
+            Column(
+                "hyperparameters", _text, "Canonical JSON, name to value; inactive = absent.", True
+            ),
             Column("flow", _text, "A flow it was first seen with (`flows.flow`), where known."),
             _load(),
         ),
@@ -183,18 +186,33 @@ _TABLES = (
         ),
         content=("value", "status"),
         columns=(
-            Column("evaluation", _text, "Id: MD5 of origin, task, config, metric, fold, repeat, "
-                   "seed, budget, budget_unit and run.", True),
+            Column(
+                "evaluation",
+                _text,
+                "Id: MD5 of origin, task, config, metric, fold, repeat, "
+                "seed, budget, budget_unit and run.",
+                True,
+            ),
             Column("task", _text, "`tasks.task`.", True),
             Column("config", _text, "`configs.config`.", True),
             Column("metric", _text, "`metrics.metric`.", True),
-            Column("value", _number, "The score in the metric's own direction and unit; null unless "
-                   "status is ok; where status is censored, the bound at which it was cut off."),
+            Column(
+                "value",
+                _number,
+                "The score in the metric's own direction and unit; null unless "
+                "status is ok; where status is censored, the bound at which it was cut off.",
+            ),
             Column("status", _text, "ok, failed, timeout, memout or censored.", True),
             Column("fold", pa.int32(), "Fold number; null = the mean over folds."),
-            Column("repeat", pa.int32(), "Repeat number; null = the mean over repeats, or the only one."),
+            Column(
+                "repeat",
+                pa.int32(),
+                "Repeat number; null = the mean over repeats, or the only one.",
+            ),
             Column("seed", _int, "Seed of the learner, where known."),
-            Column("budget", _number, "What it was allowed to use; 1.0 fraction is everything.", True),
+            Column(
+                "budget", _number, "What it was allowed to use; 1.0 fraction is everything.", True
+            ),
             Column("budget_unit", _text, "fraction, instances, epochs or another.", True),
             Column("cost_s", _number, "Seconds the run took, fitting and predicting."),
             Column("origin", _text, "Whose measurement it is, e.g. `openml`.", True),
@@ -237,10 +255,15 @@ _TABLES = (
             Column("status", _text, "started, complete or forgotten.", True),
             Column("recorded_at", _time, "UTC time of this state.", True),
             Column("cursor", _text, "Where the source stood at the end."),
-            Column("n_read", _int, "Rows read, over all tables."),
-            Column("n_added", _int, "Rows that were new."),
-            Column("n_known", _int, "Rows that were there already."),
-            Column("n_rejected", _int, "Rows turned away."),
+            Column(
+                "n_read",
+                _int,
+                "Evaluations and meta-features read, and all other rows that were turned away: "
+                "the sum of n_added, n_known and n_rejected.",
+            ),
+            Column("n_added", _int, "Evaluations and meta-features that it brought first."),
+            Column("n_known", _int, "Evaluations and meta-features that were there already."),
+            Column("n_rejected", _int, "Rows turned away, of any table."),
             Column("rejections", _text, "JSON: reason to {count, example}."),
             Column("metadb", _text, "Version of metadb that did it."),
         ),
@@ -254,7 +277,9 @@ _TABLES = (
         columns=(
             Column("recommendation", _text, "Id, random.", True),
             Column("recorded_at", _time, "UTC time.", True),
-            Column("task", _text, "For which task; a user's own file has a task id of its own.", True),
+            Column(
+                "task", _text, "For which task; a user's own file has a task id of its own.", True
+            ),
             Column("space", _text, "In which space.", True),
             Column("metric", _text, "For which metric.", True),
             Column("recommender", _text, "By which recommender.", True),
@@ -293,8 +318,8 @@ WRITE_ORDER = (
     "tasks",
     "configs",
     "metafeatures",
+    "evaluations",
     "sightings",
     "recommendations",
-    "evaluations",
 )
 """What is referred to is written before what refers to it; readers fix versions the other way."""

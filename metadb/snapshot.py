@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
 from metadb.errors import QueryRefused
-from metadb.schema import TABLES, WRITE_ORDER
-from metadb.tables import Tables
+from metadb.schema import TABLES, WRITE_ORDER, Table
+from metadb.tables import data_files
 
-_READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from metadb.tables import Tables
+
+_FIXINGS = 50
+# What may stand in a with clause and writes (DuckDB's parser knows no other way to write in a
+# select); and how a statement starts that only reads, where its type does not tell (pivot is
+# "multi", and explain analyze runs what it explains).
+_WRITES = re.compile(r"\b(copy|insert|update|delete|merge)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"\s*(explain\s+(analyze\s+)?(\([^()]*\)\s*)?)?\(*\s*"
+    r"(select|from|with|pivot|unpivot|values|table|describe|show|summarize)\b",
+    re.IGNORECASE,
+)
+_WRITING_NODE = re.compile(r'"type":"(COPY|INSERT|UPDATE|DELETE|MERGE)\w*_NODE"')
+_SPACE_VIEW = re.compile(r'\bspace"?\s*\.', re.IGNORECASE)
 
 _SQL_TYPES = {
     pa.string(): "varchar",
@@ -30,13 +49,19 @@ _SQL_TYPES = {
 }
 
 
+_OPEN: weakref.WeakSet[Snapshot] = weakref.WeakSet()
+_INHERITED: list[Snapshot] = []
+# DuckDB's threads do not outlive a fork: to let go of its parent's connection kills the child.
+os.register_at_fork(after_in_child=lambda: _INHERITED.extend(_OPEN))
+
+
 def connect(memory: str) -> duckdb.DuckDBPyConnection:
     """A fresh in-memory DuckDB that keeps to `memory` and spills to a folder of its own."""
-    spill = os.path.join(tempfile.gettempdir(), f"metadb-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    spill = Path(tempfile.gettempdir()) / f"metadb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     con = duckdb.connect(
         config={
             "memory_limit": memory,
-            "temp_directory": spill,
+            "temp_directory": str(spill),
             "autoinstall_known_extensions": False,
             "python_enable_replacements": False,  # SQL sees tables, never the caller's variables
             "preserve_insertion_order": False,
@@ -58,14 +83,17 @@ class Snapshot:
     def __init__(
         self, tables: Tables, *, version: Mapping[str, int] | None = None, memory: str
     ) -> None:
-        self.version: dict[str, int] = {}
+        opened = _fix(tables, version or {})
+        self.version = {name: delta.version() for name, delta in opened.items()}
         self.con = connect(memory)
+        _OPEN.add(self)
         self._spaces_ready = False
-        # What refers to others is fixed first, so nothing it refers to is missing.
-        for name in reversed(WRITE_ORDER):
-            delta = tables.open(name, (version or {}).get(name))
-            self.version[name] = delta.version()
-            self.con.execute(_view(self.con, name, sorted(delta.file_uris())))
+        for name, delta in opened.items():
+            select = reading(self.con, TABLES[name], data_files(delta))
+            if name == "loads":  # a log of states: the last one counts
+                last = "row_number() over (partition by load order by recorded_at desc) = 1"
+                select = f"{select} qualify {last}"
+            self.con.execute(f"create view {name} as {select}")
         for statement in _statements(files("metadb").joinpath("views.sql").read_text()):
             self.con.execute(statement)
 
@@ -76,67 +104,117 @@ class Snapshot:
             QueryRefused: The statement fails, or is not one single reading statement.
         """
         try:
-            statements = self.con.extract_statements(query)
-            kinds = {statement.type for statement in statements}
-            if len(statements) != 1 or not kinds <= _READS:
+            if not self._only_reads(query):
                 raise QueryRefused(
                     "the store answers one select statement at a time and changes nothing by SQL; "
                     "to write the answer to a file use --format, to add rows use add or record"
                 )
-            if "space." in query.lower():
+            if _SPACE_VIEW.search(query):
                 self._make_space_views()
-            relation = self.con.sql(query, params=parameters or None)
-            return relation.to_arrow_table()
+            return self.con.sql(query, params=parameters or None).to_arrow_table()
         except duckdb.Error as error:
             raise QueryRefused(_explain(error)) from error
+
+    def _only_reads(self, query: str) -> bool:
+        statements = self.con.extract_statements(query)
+        if len(statements) != 1:
+            return False
+        select = statements[0].type == duckdb.StatementType.SELECT
+        if not _WRITES.search(query):
+            return select or _STARTS.match(query) is not None
+        if not select:
+            return False
+        parsed = self.con.execute("select json_serialize_sql(?)", [query]).fetchall()[0][0]
+        return _WRITING_NODE.search(parsed) is None
+
+    def definition(self, space: str) -> str | None:
+        """The newest definition of a space, given by name or id; None where it is not declared."""
+        found = self.sql(
+            """
+            select s.definition from spaces s left join loads l on l.load = s.load
+            where s.name = $name or s.space = $name
+            order by s.space = $name desc, l.recorded_at desc nulls last, s.space limit 1
+            """,
+            {"name": space},
+        )
+        return str(found.column(0)[0].as_py()) if found.num_rows else None
 
     def _make_space_views(self) -> None:
         """`space.<name>`: one row a config, one typed column a hyperparameter."""
         if self._spaces_ready:
             return
-        self._spaces_ready = True
-        self.con.execute("create schema space")
         columns: dict[str, list[tuple[str, str]]] = {}
         for space, name, kind in self.con.execute(
             """
             select space, p.key, case
-                when bool_and(p.type in ('UBIGINT', 'BIGINT')) then 'bigint'
-                when bool_and(p.type in ('UBIGINT', 'BIGINT', 'DOUBLE')) then 'double'
+                when bool_and(p.type in ('UBIGINT', 'BIGINT')
+                    and try_cast(p.value::varchar as bigint) is not null) then 'bigint'
+                when bool_and(p.type in ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT')) then 'double'
                 when bool_and(p.type = 'BOOLEAN') then 'boolean' else 'varchar' end
             from configs, json_each(configs.hyperparameters) p
             group by space, p.key order by space, p.key
             """
         ).fetchall():
             columns.setdefault(space, []).append((name, kind))
-        for space, named in columns.items():
+        self.con.execute("create schema if not exists space")
+        for space, view in _shown(columns, taken=()).items():
             # A hyperparameter named like the key would hide it, so the key keeps its name.
+            shown = _shown([name for name, _ in columns[space]], taken=("config",))
             selected = ", ".join(
                 f"cast(json_extract_string(hyperparameters, {_text(_pointer(name))}) as {kind}) "
-                f"as {_name(name if name != 'config' else 'config_')}"
-                for name, kind in named
+                f"as {_name(shown[name])}"
+                for name, kind in columns[space]
             )
             self.con.execute(
-                f"create view space.{_name(space)} as select config, {selected} "
+                f"create or replace view space.{_name(view)} as select config, {selected} "
                 f"from configs where space = {_text(space)}"
             )
+        self._spaces_ready = True
 
 
-def _view(con: duckdb.DuckDBPyConnection, name: str, paths: list[str]) -> str:
-    """The view of one table over its files; a column that older files lack is null."""
-    table = TABLES[name]
-    there: set[str] = set()
+def _fix(tables: Tables, version: Mapping[str, int]) -> dict[str, DeltaTable]:
+    """All tables at versions that fit together: nothing refers to a row that is not there.
+
+    What refers to others is fixed first, so that what it refers to can only have grown since; if
+    rows were taken back meanwhile, all is fixed anew.
+    """
+    for _ in range(_FIXINGS):
+        opened = {name: tables.open(name, version.get(name)) for name in reversed(WRITE_ORDER)}
+        if not any(
+            name not in version and tables.rewritten(name, delta.version())
+            for name, delta in opened.items()
+        ):
+            break
+    return opened
+
+
+def reading(con: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
+    """The select over a table's files; a column that all of them are too old for is null."""
+    there = {c.name for c in table.columns if c.since == 1} if paths else set()
     source = "(select 1 where false)"
     if paths:
-        source = f"read_parquet([{', '.join(map(_text, paths))}], union_by_name = true)"
-        there = {row[0] for row in con.execute(f"describe from {source}").fetchall()}
+        younger = any(c.since > 1 for c in table.columns)
+        listed = ", ".join(map(_text, paths))
+        source = f"read_parquet([{listed}]{', union_by_name = true' if younger else ''})"
+        if younger:
+            there = {row[0] for row in con.execute(f"describe from {source}").fetchall()}
     columns = [
         c.name if c.name in there else f"null::{_SQL_TYPES[c.type]} as {c.name}"
         for c in table.columns
     ]
-    select = f"select {', '.join(columns)} from {source}"
-    if name == "loads":  # a log of states: the last one counts
-        select += " qualify row_number() over (partition by load order by recorded_at desc) = 1"
-    return f"create view {name} as {select}"
+    return f"select {', '.join(columns)} from {source}"
+
+
+def _shown(names: Iterable[str], *, taken: Iterable[str]) -> dict[str, str]:
+    """Names as SQL can hold them: not empty, and different though SQL ignores their case."""
+    used, shown = set(taken), {}
+    for name in names:
+        text = name.replace("\0", "") or "_"
+        while text.lower() in used:
+            text += "_"
+        used.add(text.lower())
+        shown[name] = text
+    return shown
 
 
 def _statements(script: str) -> list[str]:
@@ -160,7 +238,8 @@ def _explain(error: duckdb.Error) -> str:
     """DuckDB's own first lines, and what there is to ask for."""
     text = str(error).split("LINE 1:")[0].strip()
     if "does not exist" in text and "Table" in text:
-        text += f" The tables are {', '.join(sorted(TABLES))}; see docs/data-dictionary.md for the views."
+        tables = ", ".join(sorted(TABLES))
+        text += f" The tables are {tables}; see docs/data-dictionary.md for the views."
     return " ".join(text.split())
 
 

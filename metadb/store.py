@@ -5,78 +5,30 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from metadb.admission import Novelty, Rejections, check, conform
-from metadb.errors import InvalidMetric, InvalidRows, NotFound
+from metadb.adding import Adding, fitting
+from metadb.errors import MetadbError, NotFound
 from metadb.identity import canonical_config, config_id
-from metadb.journal import Journal, orphans
-from metadb.metrics import METRICS, Metric, canonical, metric_of
-from metadb.records import STATUSES, Config, Recommendation, Rows, Task
+from metadb.loads import Added, Load, Loads
+from metadb.metrics import METRICS, Metric, canonical, metric_of, metric_row
+from metadb.recording import Recorder
+from metadb.records import Config, Recommendation, Rows, Task
 from metadb.result import Result
 from metadb.schema import TABLES, WRITE_ORDER
-from metadb.snapshot import Snapshot, connect, version_text
-from metadb.tables import Tables
+from metadb.snapshot import Snapshot, version_text
+from metadb.tables import Tables, refuse_fork
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
     from metadb.history import History
-
-_BATCH = 500_000
-_FACTS = ("evaluations", "metafeatures")
-_ENRICHED = {"datasets", "tasks", "flows", "configs"}
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One filling of the store, as `loads` tells it.
-
-    Args:
-        id: The same for the same content through the same source, so that a second run completes
-            the first one.
-        source: Name of the source.
-    """
-
-    id: str
-    source: str
-    path: str | None = None
-    file_hash: str | None = None
-    licence: str | None = None
-    citation: str | None = None
-
-
-@dataclass
-class Added:
-    """What one or more calls of `add` did, per table."""
-
-    read: dict[str, int] = field(default_factory=dict)
-    added: dict[str, int] = field(default_factory=dict)
-    known: dict[str, int] = field(default_factory=dict)
-    rejections: Rejections = field(default_factory=Rejections)
-
-    def count(self, table: str, *, read: int = 0, added: int = 0, known: int = 0) -> None:
-        self.read[table] = self.read.get(table, 0) + read
-        self.added[table] = self.added.get(table, 0) + added
-        self.known[table] = self.known.get(table, 0) + known
-
-    def merge(self, other: Added) -> None:
-        for table in other.read:
-            self.count(
-                table,
-                read=other.read[table],
-                added=other.added[table],
-                known=other.known[table],
-            )
-        self.rejections.merge(other.rejections)
 
 
 class Store:
@@ -93,6 +45,7 @@ class Store:
     Raises:
         NotAStore: The path holds something else, or nothing and `create` is false.
         NewerSchema: A newer metadb wrote it.
+        NotFound: It has no such version (raised by the first question).
     """
 
     def __init__(
@@ -108,18 +61,18 @@ class Store:
         self._pinned = dict(version) if version is not None else None
         self._memory = memory
         self._snapshot: Snapshot | None = None
-        self._journal: Journal | None = None
-        self._recorded: set[str] = set()
-        self._started: set[str] = set()
+        self._loads = Loads(self._tables, memory)
+        self._recorder = Recorder(self)
         if version is None:
-            self._fold_orphans()
+            self.flush()  # what processes that are gone have recorded
 
     # -- asking -------------------------------------------------------------------------------
 
     @property
     def snapshot(self) -> Snapshot:
         """The tables as they are now (or at the version the store was opened at)."""
-        if self._journal is not None and self._journal.n_lines:
+        refuse_fork()
+        if self._recorder.pending:
             self.flush()
         if self._snapshot is None or (self._pinned is None and self._stale(self._snapshot)):
             self._snapshot = Snapshot(self._tables, version=self._pinned, memory=self._memory)
@@ -127,7 +80,7 @@ class Store:
 
     def _stale(self, snapshot: Snapshot) -> bool:
         """Whether a commit followed: one look at the file system a table, no log is read."""
-        root = self.path / "tables"
+        root = self._tables.root / "tables"
         return any(
             (root / name / "_delta_log" / f"{version + 1:020d}.json").exists()
             for name, version in snapshot.version.items()
@@ -204,24 +157,13 @@ class Store:
         from metadb.inference import infer
         from metadb.space import from_json
 
-        definition = self._definition(name)
+        definition = self.snapshot.definition(name)
         if definition is not None:
             return from_json(definition)
         texts = self.sql("select hyperparameters from configs where space = ?", [name])
         if not len(texts):
             raise self._no_space(name)
         return infer(name, [json.loads(t) for t in texts.column("hyperparameters")])
-
-    def _definition(self, name: str) -> str | None:
-        found = self.sql(
-            """
-            select s.definition from spaces s left join loads l on l.load = s.load
-            where s.name = $name or s.space = $name
-            order by s.space = $name desc, l.recorded_at desc nulls last, s.space limit 1
-            """,
-            {"name": name},
-        ).column("definition")
-        return str(found[0]) if found else None
 
     def _no_space(self, name: str) -> NotFound:
         there = self.spaces().column("space")
@@ -271,7 +213,7 @@ class Store:
                 raise self._no_space(space)
             metric = str(counts[0])
         history = gather(
-            self.snapshot, space, self.metric(metric), self._definition(space), tasks
+            self.snapshot, space, self.metric(metric), self.snapshot.definition(space), tasks
         )
         if len(history) == 0:
             there = self.sql(
@@ -294,218 +236,35 @@ class Store:
         appear at once or not at all; what is referred to is written first.
 
         Args:
-            load: Which load they belong to; default: one named after this process.
+            load: Which load they belong to; default: one that never ends, named `add`.
 
         Raises:
-            InvalidRows: A table or column that is not there, or a value of a wrong type.
+            InvalidRows: A table or column that is not there, or a value of a wrong type; then
+                nothing is written.
         """
-        for name in rows.tables:
-            if name not in TABLES:
-                raise InvalidRows(f"no table {name!r}; there are {', '.join(TABLES)}")
+        self._check_writable()
+        fitted = fitting(rows)
+        into = load or Load("add", "python")
+        self._loads.start(into)
+        adding = Adding(
+            self._tables, into.id, memory=self._memory, definition=self._newest_definition
+        )
+        done = adding.run(fitted, rows.cursor, rows.rejected)
         if load is None:
-            anonymous = Load("add", "python")
-            done = self.add(rows, load=anonymous)
-            self._tally(anonymous, done)
-            return done
-        self._start(load)
-        done = Added()
-        for reason, count in rows.rejected.items():
-            done.rejections.add(reason, count)
-        con = connect(self._memory)
-        try:
-            for name in WRITE_ORDER:
-                if name in rows.tables:
-                    self._add_table(con, name, rows, load, done)
-        finally:
-            con.close()
+            self._loads.tally(into, done)
         return done
 
-    def _add_table(self, con: Any, name: str, rows: Rows, load: Load, done: Added) -> None:
-        table, source = TABLES[name], rows.tables[name]
-        for relation, column in (("tasks", "task"), ("configs", "config"), ("metrics", "metric")):
-            if name in _FACTS:
-                self._know(con, relation, column)
-        n_batches = max(1, -(-source.num_rows // _BATCH))
-        for nth in range(n_batches):
-            batch = conform(table, source.slice(nth * _BATCH, _BATCH), load.id)
-            turned_away = self._outside(rows) if name == "configs" else None
-            good, rejections = check(con, table, batch, turned_away)
-            novelty = Novelty(con, table, good, load.id)
-            last = name == "evaluations" and nth == n_batches - 1 and rows.cursor is not None
-            metadata = {"load": load.id, "cursor": str(rows.cursor)} if last else None
-            added = self._tables.append(name, novelty, metadata)
-            rejections.merge(novelty.rejections)
-            done.count(name, read=batch.num_rows, added=added, known=novelty.n_known)
-            done.rejections.merge(rejections)
-            if name != "sightings":
-                self._sight(con, load, novelty)
-            if name in _ENRICHED and novelty.n_known:
-                self._enrich(con, name, good)
-
-    def _know(self, con: Any, relation: str, column: str) -> None:
-        """Make `known_<relation>`: what evaluations may refer to, as the tables are now."""
-        paths = self._tables.open(relation).file_uris()
-        columns = "metric, lower, upper" if relation == "metrics" else column
-        rows = (
-            con.sql(f"select {columns} from read_parquet(?, union_by_name = true)", params=[paths])
-            if paths
-            else con.sql(
-                "select null::varchar as metric, null::double as lower, null::double as upper "
-                "where false"
-                if relation == "metrics"
-                else f"select null::varchar as {column} where false"
-            )
-        )
-        con.register(f"known_{relation}", rows.to_arrow_table())
-
-    def _outside(self, rows: Rows) -> Any:
-        """A function that tells which configs lie outside their declared space."""
-
-        def reasons(configs: pa.Table) -> Iterable[str | None]:
-            definitions = self._declared(rows, configs)
-            found: list[str | None] = [None] * configs.num_rows
-            if not definitions:
-                return found
-            from metadb.space import check as check_space
-            from metadb.space import from_json
-
-            texts = configs.column("hyperparameters").to_pylist()
-            names = configs.column("space").to_pylist()
-            for name, definition in definitions.items():
-                places = [i for i, space in enumerate(names) if space == name]
-                values = [json.loads(texts[i]) for i in places]
-                for i, why in zip(places, check_space(from_json(definition), values), strict=True):
-                    found[i] = why
-            return found
-
-        return reasons
-
-    def _declared(self, rows: Rows, configs: pa.Table) -> dict[str, str]:
-        """Definition of each space of these configs that was declared, here or in the rows."""
-        definitions: dict[str, str] = {}
-        for name in pc.unique(configs.column("space")).to_pylist():
-            definition = self._definition(name)
-            if definition is not None:
-                definitions[name] = definition
-        return definitions
-
-    def _sight(self, con: Any, load: Load, novelty: Novelty) -> None:
-        """Note the rows that another load brought first: this load vouches for them too."""
-        if not novelty.seen:
-            return
-        key = pa.chunked_array([chunk for keys in novelty.seen for chunk in keys.chunks], pa.string())
-        table = TABLES["sightings"]
-        seen = conform(table, pa.table({"key": key}), load.id)
-        good, _ = check(con, table, seen)
-        self._tables.append("sightings", Novelty(con, table, good, load.id))
-
-    def _enrich(self, con: Any, name: str, rows: pa.Table) -> None:
-        """Fill what was not known of entities that are there from rows that know it."""
-        table = TABLES[name]
-        columns = [c.name for c in table.columns if c.name not in {table.key, "load"}]
-        paths = self._tables.open(name).file_uris()
-        learnt = " or ".join(f"(e.{c} is null and r.{c} is not null)" for c in columns)
-        con.register("given", rows)
-        fills = con.sql(
-            f"select r.* from given r join read_parquet(?, union_by_name = true) e "
-            f"on e.{table.key} = r.{table.key} where {learnt}",
-            params=[paths],
-        ).to_arrow_table()
-        con.unregister("given")
-        if fills.num_rows:
-            updates = {c: f"coalesce(t.{c}, s.{c})" for c in columns}
-            self._tables.rewrite(
-                name,
-                lambda delta: (
-                    delta.merge(
-                        fills, f"t.{table.key} = s.{table.key}", source_alias="s", target_alias="t"
-                    )
-                    .when_matched_update(updates)
-                    .execute()
-                ),
-            )
-
-    # -- loads --------------------------------------------------------------------------------
-
-    def _start(self, load: Load) -> None:
-        """Write that a load has started, unless it is there already."""
-        if load.id in self._started:
-            return
-        self._started.add(load.id)
-        status = self.sql("select status from loads where load = ?", [load.id]).column("status")
-        if not status or status[0] == "forgotten":
-            self._write_load(load, "started")
+    def _newest_definition(self, space: str) -> str | None:
+        return self.snapshot.definition(space)
 
     def finish(self, load: Load, done: Added, cursor: str | None = None) -> dict[str, Any]:
-        """Write that a load is complete, with its counts; returns its row.
-
-        The counts are of facts (evaluations and meta-features). `n_added` is what the store holds
-        of this load, so that a load completed after a kill counts like an undisturbed one.
-        """
-        self._start(load)
-        n_read = sum(done.read.get(table, 0) for table in _FACTS)
-        held, n_rejected = self._held(load), done.rejections.total
-        counts = {
-            "n_read": n_read,
-            "n_added": held,
-            "n_known": max(0, n_read - held - n_rejected),
-            "n_rejected": n_rejected,
-            "rejections": _rejections_text(done.rejections),
-        }
-        there = self._load_row(load.id)
-        if there["status"] != "complete" or any(there[name] != v for name, v in counts.items()):
-            self._write_load(load, "complete", cursor=cursor, **counts)
-        return self._load_row(load.id)
-
-    def _tally(self, load: Load, done: Added) -> None:
-        """Add to the counts of a load that never ends: what is recorded, or added without a load."""
-        there = self._load_row(load.id)
-        n_read = sum(done.read.get(table, 0) for table in _FACTS)
-        if not n_read and not done.rejections.total:
-            return
-        known = sum(done.known.get(table, 0) for table in _FACTS)
-        counts = {
-            "n_read": (there["n_read"] or 0) + n_read,
-            "n_added": self._held(load),
-            "n_known": (there["n_known"] or 0) + known,
-            "n_rejected": (there["n_rejected"] or 0) + done.rejections.total,
-        }
-        self._write_load(load, "complete", rejections=_rejections_text(done.rejections), **counts)
-
-    def _held(self, load: Load) -> int:
-        """How many facts the store holds of a load."""
-        held = self.sql(
-            """
-            select (select count(*) from evaluations where load = $load)
-                 + (select count(*) from metafeatures where load = $load) as n
-            """,
-            {"load": load.id},
-        )
-        return int(held.column("n")[0])
-
-    def _load_row(self, load: str) -> dict[str, Any]:
-        return next(iter(self.sql("select * from loads where load = ?", [load])))
+        """Write that a load is complete, with its counts; returns its row."""
+        self._check_writable()
+        return self._loads.finish(load, done, cursor)
 
     def cursor(self, load: str) -> str | None:
         """Where a load stood at its last commit, so that its source can go on from there."""
         return self._tables.cursor(load)
-
-    def _write_load(self, load: Load, status: str, **more: Any) -> None:
-        from metadb import __version__
-
-        row = {
-            "load": load.id,
-            "source": load.source,
-            "path": load.path,
-            "file_hash": load.file_hash,
-            "licence": load.licence,
-            "citation": load.citation,
-            "status": status,
-            "recorded_at": datetime.now(UTC).replace(tzinfo=None),
-            "metadb": __version__,
-        } | more
-        rows = conform(TABLES["loads"], pa.Table.from_pylist([row]), load.id)
-        self._tables.append("loads", lambda files, previous: rows)
 
     def forget(self, load: str) -> dict[str, int]:
         """Take one load back; returns how many rows left each table.
@@ -518,18 +277,22 @@ class Store:
         """
         from metadb.forgetting import forget
 
-        if not self.sql("select 1 from loads where load = ?", [load]):
-            there = self.sql("select load from loads order by recorded_at desc limit 5").column("load")
-            raise NotFound(f"no load {load!r}; the latest are {', '.join(there) or '(none)'}")
-        gone = forget(self._tables, lambda: self.snapshot, load)
-        row = self._load_row(load)
-        self._started.discard(load)
-        kept = {name: row[name] for name in ("path", "file_hash", "licence", "citation")}
-        self._write_load(Load(load, row["source"], **kept), "forgotten")
+        self._check_writable()
+        self.flush()
+        if self._loads.row(load) is None:
+            there = self.sql("select load from loads order by recorded_at desc limit 5")
+            latest = ", ".join(there.column("load")) or "(none)"
+            raise NotFound(f"no load {load!r}; the latest are {latest}")
+        with self._tables.alone():
+            gone = forget(self._tables, lambda: self.snapshot, load)
+            self._loads.forget(load)
+        self._recorder.forget()
         return gone
 
     def compact(self) -> dict[str, int]:
-        """Put small files together, so that queries open fewer; returns files before minus after."""
+        """Put small files together, so that queries open fewer; returns how many fewer."""
+        self._check_writable()
+        self.flush()
         saved = {}
         for name in WRITE_ORDER:
             before = len(self._tables.open(name).file_uris())
@@ -576,124 +339,31 @@ class Store:
             InvalidConfig: The config is outside the space.
             InvalidRows: A score that is NaN, infinite, missing or outside its metric's bounds.
         """
-        known = self._metric_of_record(metric)
-        _check_score(known, value, status, cost_s)
-        name = space if isinstance(space, str) else space.name
-        if not name:
-            raise InvalidRows("the space has no name; give one: ConfigurationSpace(name=...)")
-        line = self._entities(task, config, space, str(name), known)
-        journal = self._open_journal()
-        run = run or f"{journal.id}/{uuid.uuid4().hex[:12]}"
-        line["evaluations"] = [
-            {
-                "task": task if isinstance(task, str) else task.id,
-                "config": config_id(str(name), config),
-                "metric": known.name,
-                "value": None if value is None else float(value),
-                "status": status,
-                "fold": fold,
-                "repeat": repeat,
-                "seed": seed,
-                "budget": float(budget),
-                "budget_unit": budget_unit,
-                "cost_s": cost_s,
-                "origin": origin,
-                "run": run,
-            }
-        ]
-        journal.append(line)
-        if journal.due:
-            self.flush()
-        return run
-
-    def _metric_of_record(self, metric: str) -> Metric:
-        name = canonical(metric)
-        return METRICS[name] if name in METRICS else self.metric(name)
-
-    def _entities(
-        self,
-        task: Task | str,
-        config: Config,
-        space: str | ConfigurationSpace,
-        name: str,
-        metric: Metric,
-    ) -> dict[str, list[dict[str, Any]]]:
-        """The rows that an evaluation refers to and that this store object has not yet written."""
-        line: dict[str, list[dict[str, Any]]] = {}
-        if isinstance(task, str):
-            if f"task {task}" not in self._recorded:
-                self.task(task)  # raises where it is not there
-                self._recorded.add(f"task {task}")
-        elif self._first(f"task {task.id}"):
-            line["tasks"] = [
-                {"task": task.id, "kind": task.kind, "dataset": task.dataset,
-                 "target": task.target, "name": task.name}
-            ]
-            line["metafeatures"] = [
-                {"task": task.id, "name": n, "value": float(v), "extractor": "metadb"}
-                for n, v in task.metafeatures.items()
-            ]
-            if task.dataset is not None:
-                line["datasets"] = [{"dataset": task.dataset}]
-        if not isinstance(space, str):
-            from metadb.space import space_id, to_json, validate
-
-            validate(space, config)
-            if self._first(f"space {space_id(space)}"):
-                line["spaces"] = [
-                    {"space": space_id(space), "name": name, "definition": to_json(space)}
-                ]
-        text = canonical_config(config)
-        if self._first(f"config {name} {text}"):
-            line["configs"] = [
-                {"config": config_id(name, config), "space": name, "hyperparameters": text}
-            ]
-        if self._first(f"metric {metric.name}"):
-            line["metrics"] = [metric_row(metric)]
-        return line
-
-    def _first(self, what: str) -> bool:
-        first = what not in self._recorded
-        self._recorded.add(what)
-        return first
-
-    def _open_journal(self) -> Journal:
-        if self._journal is not None and self._journal.pid != os.getpid():
-            self._journal = None  # a forked child writes its own; the parent's is the parent's
-            self._recorded.clear()
-        if self._journal is None:
-            self._journal = Journal(self.path / "journal")
-        return self._journal
+        self._check_writable()
+        row = {
+            "metric": metric,
+            "value": value,
+            "status": status,
+            "fold": fold,
+            "repeat": repeat,
+            "seed": seed,
+            "budget": budget,
+            "budget_unit": budget_unit,
+            "cost_s": cost_s,
+            "origin": origin,
+            "run": run,
+        }
+        return self._recorder.record(task, config, space, row)
 
     def flush(self) -> None:
         """Fold what was recorded into the tables now."""
-        if self._journal is None or not self._journal.n_lines:
-            return
-        journal, self._journal = self._journal, None  # what folding asks sees no journal to fold
-        try:
-            self._fold(journal.id, journal.lines())
-            journal.clear()
-        finally:
-            self._journal = journal
+        self._recorder.flush()
 
-    def _fold(self, journal: str, lines: list[dict[str, Any]]) -> None:
-        gathered: dict[str, list[dict[str, Any]]] = {}
-        for line in lines:
-            for name, rows in line.items():
-                if name in TABLES:
-                    gathered.setdefault(name, []).extend(rows)
-        tables = {
-            name: pa.Table.from_pylist(rows, schema=_sub_schema(name, rows))
-            for name, rows in gathered.items()
-            if rows
-        }
-        if tables:
-            load = Load(f"record:{journal}", "record")
-            self._tally(load, self.add(Rows(tables), load=load))
-
-    def _fold_orphans(self) -> None:
-        for path, lines in orphans(self.path / "journal"):
-            self._fold(path.stem, lines)
+    def fold(self, fitted: Mapping[str, pa.Table], load: Load) -> None:
+        """Add what a recorder has checked and journalled."""
+        self._loads.start(load)
+        adding = Adding(self._tables, load.id, memory=self._memory, definition=None)
+        self._loads.tally(load, adding.run(fitted))
 
     def record_recommendations(
         self,
@@ -708,19 +378,21 @@ class Store:
 
         Returns: an id a recommendation; the view `recommendation_provenance` tells the rest.
         """
-        version = version_text(self.version)
+        self._check_writable()
+        snapshot = self.snapshot  # the version and the evaluations are of one moment
         now = datetime.now(UTC).replace(tzinfo=None)
         rows = []
         for rank, recommendation in enumerate(recommendations, 1):
             because = recommendation.because
-            behind = self.sql(
+            behind = snapshot.sql(
                 """
                 select evaluation from evaluations
-                where task in (select unnest(?)) and config in (select unnest(?)) and metric = ?
-                order by task, fold
+                where task in (select unnest(?::varchar[]))
+                    and config in (select unnest(?::varchar[])) and metric = ?
+                order by task, fold, evaluation
                 """,
                 [list(because.tasks), list(because.configs), because.metric or metric],
-            ).column("evaluation")
+            )
             rows.append(
                 {
                     "recommendation": uuid.uuid4().hex,
@@ -735,17 +407,13 @@ class Store:
                     "expected_loss": recommendation.expected_loss,
                     "probability": recommendation.probability,
                     "tasks": list(because.tasks),
-                    "evaluations": behind,
-                    "store_version": version,
+                    "evaluations": behind.column("evaluation").to_pylist(),
+                    "store_version": version_text(snapshot.version),
                 }
             )
         if rows:
-            table = conform(
-                TABLES["recommendations"],
-                pa.Table.from_pylist(rows, schema=TABLES["recommendations"].arrow),
-                "",
-            )
-            self._tables.append("recommendations", lambda files, previous: table)
+            table = pa.Table.from_pylist(rows, schema=TABLES["recommendations"].arrow)
+            self._tables.append("recommendations", lambda *_: table)
         return [str(row["recommendation"]) for row in rows]
 
     # -- the object ---------------------------------------------------------------------------
@@ -755,15 +423,15 @@ class Store:
         counts = {
             name: self.sql(f"select count(*) as n from {name}").column("n")[0] for name in TABLES
         }
-        files = [p for p in (self.path / "tables").rglob("*.parquet")]
+        files = list((self._tables.root / "tables").rglob("*.parquet"))
         return {
             "path": str(self.path),
             "rows": counts,
             "spaces": list(self.sql("select * from coverage order by n_evaluations desc, space")),
             "loads": list(
                 self.sql(
-                    "select load, source, status, recorded_at, n_read, n_added, n_known, n_rejected, "
-                    "rejections from loads order by recorded_at"
+                    "select load, source, status, recorded_at, n_read, n_added, n_known, "
+                    "n_rejected, rejections from loads order by recorded_at, load"
                 )
             ),
             "size_bytes": sum(p.stat().st_size for p in files),
@@ -773,11 +441,15 @@ class Store:
 
     def close(self) -> None:
         """Fold what was recorded and let go of files."""
-        if self._journal is not None and self._journal.pid == os.getpid():
-            self.flush()
-            self._journal.close()
-        self._journal = None
+        self._recorder.close()
         self._snapshot = None
+
+    def _check_writable(self) -> None:
+        if self._pinned is not None:
+            raise MetadbError(
+                f"{self.path} was opened at an older version, to look; open it without `version` "
+                "to write"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -799,50 +471,4 @@ class Store:
         )._repr_html_()
 
 
-def metric_row(metric: Metric) -> dict[str, Any]:
-    """A metric as a row of the table `metrics`."""
-    return {
-        "metric": metric.name,
-        "lower_is_better": metric.lower_is_better,
-        "unit": metric.unit,
-        "lower": metric.lower,
-        "upper": metric.upper,
-        "doc": metric.doc,
-    }
-
-
-def _sub_schema(name: str, rows: list[dict[str, Any]]) -> pa.Schema:
-    """The table's types for the columns that the rows have; JSON alone would guess them."""
-    given = {column for row in rows for column in row}
-    return pa.schema([f for f in TABLES[name].arrow if f.name in given])
-
-
-def _rejections_text(rejections: Rejections) -> str:
-    return json.dumps(
-        {
-            reason: {"count": n, "example": rejections.examples.get(reason, "")}
-            for reason, n in sorted(rejections.counts.items())
-        }
-    )
-
-
-def _check_score(metric: Metric, value: float | None, status: str, cost_s: float | None) -> None:
-    if status not in STATUSES:
-        raise InvalidRows(f"status {status!r}; there are {', '.join(STATUSES)}")
-    if cost_s is not None and not 0 <= cost_s < float("inf"):
-        raise InvalidRows(f"cost_s is {cost_s}; give seconds, or leave it out")
-    if status != "ok":
-        return
-    if value is None or not abs(value) < float("inf"):
-        raise InvalidRows(
-            f"the score of {metric.name} is {value}; give a finite number, or status='failed'"
-        )
-    low, high = metric.lower, metric.upper
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise InvalidRows(
-            f"the score {value} of {metric.name} is outside its bounds [{low}, {high}]; a percent "
-            "or a loss under a score's name? give the score in the metric's own unit"
-        )
-
-
-__all__ = ["Added", "InvalidMetric", "Load", "Store", "metric_row"]
+__all__ = ["Added", "Load", "Store", "metric_row"]

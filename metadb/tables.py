@@ -3,25 +3,30 @@
 Many writers, none locked out for long: an append says which version of the table it looked at, and
 Delta refuses it if another append came between (all appends share one application transaction id),
 so the writer looks at the new rows only and tries again. A lock file makes writers on one machine
-queue instead of race; it is a courtesy, not what correctness rests on.
+queue instead of race; it is a courtesy, not what correctness rests on. Only taking a load back
+needs to be alone (`Tables.alone`): nobody may come to refer to what is just being removed.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import Field, Schema
 
-from metadb.errors import MetadbError, NewerSchema, NotAStore
+from metadb.errors import MetadbError, NewerSchema, NotAStore, NotFound
 from metadb.schema import SCHEMA, TABLES
 
 if TYPE_CHECKING:
@@ -36,6 +41,9 @@ _KEEP_HISTORY = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
+_OURS = {"tables", "journal", "metadb.lock", "metadb.json", "metadb.part"}
+_IMPOSSIBLE = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+_FIRST_PID: list[int] = []
 
 
 class Tables:
@@ -45,15 +53,24 @@ class Tables:
         root: The store's folder.
 
     Raises:
-        NotAStore: `root` is a file, or a folder with something else in it.
+        NotAStore: `root` is a file, a folder with something else in it, or impossible as a path.
         NewerSchema: The store was written by a newer metadb.
     """
 
     def __init__(self, root: str | PathLike[str], *, create: bool = True) -> None:
-        self.root = Path(root)
+        self.root = Path(root).absolute()
+        impossible = _IMPOSSIBLE.search(str(self.root))
+        if impossible:
+            raise NotAStore(
+                f"the path {str(self.root)!r} holds {impossible[0]!r}, which Delta Lake cannot "
+                "have in a path; name another one"
+            )
         marker = self.root / "metadb.json"
         if not marker.exists():
-            self._create(marker, create=create)
+            try:
+                self._create(marker, create=create)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise NotAStore(f"{self.root} cannot be a folder: {error}") from error
         schema = _read_marker(marker)
         if schema > SCHEMA:
             raise NewerSchema(
@@ -68,11 +85,10 @@ class Tables:
         if self.root.exists() and not self.root.is_dir():
             raise NotAStore(f"{self.root} is a file; a store is a folder, so name another path")
         foreign = [] if not self.root.exists() else [p.name for p in self.root.iterdir()]
-        foreign = [name for name in foreign if name not in {"tables", "journal", "metadb.lock"}]
+        foreign = sorted(set(foreign) - _OURS)
         if foreign:
             raise NotAStore(
-                f"{self.root} holds {sorted(foreign)[0]!r} and no metadb store; name an empty or "
-                "new folder"
+                f"{self.root} holds {foreign[0]!r} and no metadb store; name an empty or new folder"
             )
         if not create:
             raise NotAStore(
@@ -87,6 +103,7 @@ class Tables:
                 _write_marker(marker)
 
     def _make(self, name: str) -> None:
+        refuse_fork()
         DeltaTable.create(
             str(self.root / "tables" / name),
             schema=TABLES[name].arrow,
@@ -95,7 +112,7 @@ class Tables:
         )
 
     def _upgrade(self, schema: int) -> None:
-        """Add the tables and columns that are newer than `schema`; repeatable, never destructive."""
+        """Add the tables and columns newer than `schema`; repeatable, never destructive."""
         with _locked(self.root / "metadb.lock"):
             for name, table in TABLES.items():
                 if table.since > schema:
@@ -105,14 +122,38 @@ class Tables:
                 there = {f.name for f in delta.schema().fields}
                 missing = [c for c in table.columns if c.since > schema and c.name not in there]
                 if missing:
-                    from deltalake.schema import Field, Schema
-
-                    fields = Schema.from_arrow(pa.schema([(c.name, c.type) for c in missing])).fields
-                    delta.alter.add_columns([Field(f.name, f.type, nullable=True) for f in fields])
+                    new = Schema.from_arrow(pa.schema([(c.name, c.type) for c in missing]))
+                    delta.alter.add_columns(
+                        [Field(f.name, f.type, nullable=True) for f in new.fields]
+                    )
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
-        """The table `name`, at `version` or as it is now."""
-        return DeltaTable(str(self.root / "tables" / name), version=version)
+        """The table `name`, at `version` or as it is now.
+
+        Raises:
+            NotAStore: The table is not there, so the folder is damaged.
+            NotFound: It has no such version.
+            MetadbError: This process was forked from one that had opened a store.
+        """
+        refuse_fork()
+        folder = self.root / "tables" / name
+        try:
+            return DeltaTable(str(folder), version=version)
+        except TableNotFoundError as error:
+            raise NotAStore(f"{folder} is damaged or gone; restore it from a copy") from error
+        except (DeltaError, OverflowError) as error:
+            if version is None:
+                raise
+            raise NotFound(f"no version {version} of the table {name} in {self.root}") from error
+
+    def rewritten(self, name: str, since: int) -> bool:
+        """Whether a commit after the version `since` took files away, as appends never do."""
+        log = self.root / "tables" / name / "_delta_log"
+        while (commit := log / f"{since + 1:020d}.json").exists():
+            if '{"remove":' in commit.read_text():
+                return True
+            since += 1
+        return False
 
     def append(
         self,
@@ -135,7 +176,7 @@ class Tables:
         with _locked(self.root / "tables" / f"{name}.lock"):
             for attempt in range(_ATTEMPTS):
                 delta = self.open(name)
-                files = delta.file_uris()
+                files = data_files(delta)
                 rows = admit([f for f in files if f not in seen], rows)
                 seen.update(files)
                 if rows.num_rows == 0 and not metadata:
@@ -179,24 +220,65 @@ class Tables:
     def cursor(self, load: str) -> str | None:
         """Where `load` stood at its last commit of evaluations, or None."""
         for commit in self.open("evaluations").history():
-            if commit.get("load") == load and commit.get("cursor"):
-                return str(commit["cursor"])
+            if commit.get("load") == load and "cursor" in commit:
+                return str(commit["cursor"]) or None  # the empty one is that of a forgotten load
         return None
+
+    def set_cursor(self, load: str, cursor: str) -> None:
+        """Write where `load` stands, without rows; the empty text says: at its start."""
+        nothing = TABLES["evaluations"].arrow.empty_table()
+        note = {"load": load, "cursor": cursor}
+        self.append("evaluations", lambda *_: nothing, note)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold off whoever wants to be alone; others may be in here at once."""
+        with _locked(self.root / "metadb.lock", fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until no other process of this machine adds, and keep them waiting."""
+        with _locked(self.root / "metadb.lock"):
+            yield
+
+
+def forked() -> bool:
+    """Whether this process was forked from one that had opened tables."""
+    if not _FIRST_PID:
+        _FIRST_PID.append(os.getpid())
+    return _FIRST_PID[0] != os.getpid()
+
+
+def refuse_fork() -> None:
+    """Raise where the tables cannot be used, since this process was forked."""
+    if forked():
+        raise MetadbError(
+            "this process was forked from one that had opened a store, and Delta Lake does not "
+            "outlive a fork; start processes with multiprocessing's spawn or forkserver, or only "
+            "record in it, and give the Task and the space themselves"
+        )
+
+
+def data_files(delta: DeltaTable) -> list[str]:
+    """The files of a table's version, as DuckDB wants them named: no URL, no globbing."""
+    paths = sorted(unquote(uri) for uri in delta.file_uris())
+    return [re.sub(r"([*?])", r"[\1]", path) for path in paths]
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold an advisory lock; the system frees it when the process dies, however it dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, how)
         yield
 
 
 def _read_marker(marker: Path) -> int:
     try:
         return int(json.loads(marker.read_text())["schema"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotAStore(f"{marker} is damaged; restore it, it reads {{'schema': N}}") from error
 
 

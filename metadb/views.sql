@@ -61,7 +61,7 @@ group by space, metric, config;
 create view coverage as
 select
     space, metric, count(distinct task) as n_tasks, count(distinct config) as n_configs,
-    sum(n_evaluations) as n_evaluations, sum(n_failed) as n_failed,
+    sum(n_evaluations)::bigint as n_evaluations, sum(n_failed)::bigint as n_failed,
     count(*) / (count(distinct task) * count(distinct config)) as share_filled
 from finals
 group by space, metric;
@@ -72,7 +72,8 @@ create view parameters as
 select
     config, space, hyperparameter.key as name,
     json_extract_string(hyperparameter.atom, '$') as value,
-    try_cast(json_extract_string(hyperparameter.atom, '$') as double) as number
+    case when hyperparameter.type in ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')
+        then try_cast(json_extract_string(hyperparameter.atom, '$') as double) end as number
 from configs, json_each(configs.hyperparameters) as hyperparameter;
 
 -- Which loads brought an evaluation? The first one, and those that brought it again.

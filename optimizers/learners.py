@@ -58,7 +58,9 @@ def _knn_space(cs: Any, prefix: str) -> list[Any]:
     return [
         cs.Integer(f"{prefix}n_neighbors", (1, 64), default=5, log=True),
         cs.Categorical(f"{prefix}weights", ["uniform", "distance"], default="uniform"),
-        cs.Categorical(f"{prefix}metric", ["euclidean", "manhattan", "cosine"], default="euclidean"),
+        cs.Categorical(
+            f"{prefix}metric", ["euclidean", "manhattan", "cosine"], default="euclidean"
+        ),
     ]
 
 
@@ -170,12 +172,14 @@ def classifier_space() -> ConfigurationSpace:
     for name, (hyperparameters, _) in LEARNERS.items():
         own = hyperparameters(cs, f"{name}__")
         space.add(own)
-        space.add([
-            cs.InCondition(child, space["svm__kernel"], _BELOW_KERNEL[child.name])
-            if child.name in _BELOW_KERNEL
-            else cs.EqualsCondition(child, learner, name)
-            for child in own
-        ])
+        space.add(
+            [
+                cs.InCondition(child, space["svm__kernel"], _BELOW_KERNEL[child.name])
+                if child.name in _BELOW_KERNEL
+                else cs.EqualsCondition(child, learner, name)
+                for child in own
+            ]
+        )
     return space
 
 
@@ -201,7 +205,9 @@ def pipeline(config: Config, *, categorical: Sequence[int] = (), seed: int = 0) 
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     nominal = sorted(categorical)
-    numeric = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
+    numeric = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
     one_hot = make_pipeline(
         SimpleImputer(strategy="most_frequent", keep_empty_features=True),
         OneHotEncoder(handle_unknown="ignore", sparse_output=False),

@@ -1,4 +1,7 @@
-"""Random search with a warm start: Bergstra, Bengio 2012, "Random Search for Hyper-Parameter Optimization"."""
+"""Random search with a warm start.
+
+Bergstra, Bengio 2012, "Random Search for Hyper-Parameter Optimization".
+"""
 
 from __future__ import annotations
 

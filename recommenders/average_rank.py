@@ -59,7 +59,9 @@ class AverageRank:
                 self.configs[i],
                 expected_loss=float(self.score[i]),
                 because=Because(
-                    tuple(t for t, there in zip(self.tasks, self.was_run[:, i], strict=True) if there),
+                    tuple(
+                        t for t, there in zip(self.tasks, self.was_run[:, i], strict=True) if there
+                    ),
                     (self.configs.ids[i],),
                     self.metric,
                 ),

@@ -54,15 +54,16 @@ class Portfolio:
         """The `k` best complements to what was run already, whatever the task."""
         places = eligible(self.configs, observed, candidates)
         best = self.regret[:, run(self.configs, observed)].min(axis=1, initial=1.0)  # (tasks,)
+        regret = self.regret[:, places]  # (tasks, places)
+        alone = regret.sum(axis=0)
         chosen: list[Recommendation] = []
-        while len(chosen) < k and len(places):
-            regret = self.regret[:, places]  # (tasks, places)
+        while len(chosen) < min(k, len(places)):
             reached = np.minimum(best[:, None], regret).sum(axis=0)
             # Among equal complements (at the end: all) the one that is good by itself.
-            pick = np.lexsort((regret.sum(axis=0), reached))[0]
+            pick = np.lexsort((alone, reached))[0]
             chosen.append(self._because(int(places[pick]), best, float(reached[pick])))
             best = np.minimum(best, regret[:, pick])
-            places = np.delete(places, pick)
+            regret[:, pick], alone[pick] = np.inf, np.inf  # a member once
         return chosen
 
     def _because(self, config: int, best: Floats, reached: float) -> Recommendation:

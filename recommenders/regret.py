@@ -22,4 +22,3 @@ def normalised_regret(loss: Floats) -> Floats:
         width = np.nanmax(finite, axis=1, keepdims=True) - low
         regret = (loss - low) / np.where(width > 0, width, 1.0)
     return np.where(np.isposinf(loss), 1.0, regret)
-

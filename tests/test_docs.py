@@ -40,7 +40,13 @@ def checkout(tmp_path):
 def run(command: str | list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     shell = isinstance(command, str)
     return subprocess.run(
-        command, shell=shell, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+        command,
+        shell=shell,
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 

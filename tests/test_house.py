@@ -87,10 +87,16 @@ def test_a_module_opens_with_a_sentence(path):
     assert doc.splitlines()[0].rstrip().endswith((".", "?", ","))
 
 
-@pytest.mark.parametrize("module", ["metadb", "metadb.store", "api", "ingest", "api.cli", "recommenders"])
+@pytest.mark.parametrize(
+    "module", ["metadb", "metadb.store", "api", "ingest", "api.cli", "recommenders"]
+)
 def test_an_import_brings_nothing_heavy(module):
-    code = f"import sys, {module}; print(' '.join(sorted(set(m.split('.')[0] for m in sys.modules))))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    code = (
+        f"import sys, {module}; print(' '.join(sorted(set(m.split('.')[0] for m in sys.modules))))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert not set(found.stdout.split()) & HEAVY
     if module == "metadb":
         assert not set(found.stdout.split()) & {"duckdb", "pyarrow", "numpy", "deltalake"}
@@ -98,7 +104,14 @@ def test_an_import_brings_nothing_heavy(module):
 
 def test_nothing_is_pickled():
     for path in FILES:
-        assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}, path
+        assert not imported(path) & {
+            "pickle",
+            "joblib",
+            "dill",
+            "cloudpickle",
+            "shelve",
+            "marshal",
+        }, path
 
 
 @pytest.mark.parametrize("path", ["pyproject.toml", "constraints.txt", "Makefile", ".ci/run"])

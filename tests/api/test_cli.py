@@ -62,7 +62,10 @@ def test_status_names_rows_spaces_and_loads(said):
     code, out, _ = said("status")
     assert code == 0
     assert "28 tasks" in out
-    assert "space classifier, accuracy: 70,560 evaluations, 210 configs on 28 tasks (100% filled)" in out
+    assert (
+        "space classifier, accuracy: 70,560 evaluations, 210 configs on 28 tasks (100% filled)"
+        in out
+    )
     found = json.loads(said("status", "--json")[1])
     assert found["rows"]["configs"] == 210
     assert found["loads"][0]["status"] == "complete"
@@ -81,7 +84,12 @@ def test_sql_writes_every_format(said, tmp_path, form):
     elif form == "json":
         table = pa.Table.from_pylist(json.loads(body))
     elif form == "csv":
-        table = pa.Table.from_pylist([dict(zip(["task", "n"], x.split(","), strict=True)) for x in body.decode().replace('"', "").splitlines()[1:]])
+        table = pa.Table.from_pylist(
+            [
+                dict(zip(["task", "n"], x.split(","), strict=True))
+                for x in body.decode().replace('"', "").splitlines()[1:]
+            ]
+        )
     else:
         assert b"(28 rows, 20 shown)" in body
         return
@@ -119,11 +127,22 @@ def test_every_recommender_answers_for_a_task_of_the_store(said, name):
     answer = json.loads(out)
     assert len(answer["recommendations"]) == 3
     assert answer["own_evaluations_left_out"] > 0
-    assert all("sample:wine-cultivar" not in r["because"]["tasks"] for r in answer["recommendations"])
+    assert all(
+        "sample:wine-cultivar" not in r["because"]["tasks"] for r in answer["recommendations"]
+    )
 
 
 def test_what_was_observed_is_not_advised_again(said, tmp_path):
-    words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 3, "--json"]
+    words = [
+        "recommend",
+        "--task",
+        "sample:wine-cultivar",
+        "--space",
+        "classifier",
+        "-k",
+        3,
+        "--json",
+    ]
     first = json.loads(said(*words)[1])["recommendations"]
     told = tmp_path / "observed.jsonl"
     told.write_text("\n".join(json.dumps({"config": r["config"], "value": 0.9}) for r in first))

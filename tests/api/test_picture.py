@@ -15,11 +15,13 @@ def test_a_picture_has_a_curve_and_a_legend_for_each_series(n):
     root = ElementTree.fromstring(curves(lines, title="a & b", x_label="n", y_label="loss"))
     tag = "{http://www.w3.org/2000/svg}"
     assert len(root.findall(f"{tag}path")) == 2
-    texts = [t.text for t in root.findall(f"{tag}text")]
+    texts = [t.text for t in root.iter(f"{tag}text")]
     assert {"cold <start>", "warm", "a & b", "n", "loss"} <= set(texts)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.02, 0.11), (0.0, 0.0), (5.0, 5.0), (-3.0, 900.0), (1e-9, 2e-9)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.02, 0.11), (0.0, 0.0), (5.0, 5.0), (-3.0, 900.0), (1e-9, 2e-9)]
+)
 def test_ticks_are_round_and_hold_the_values(low, high):
     first, last, step = _ticks(low, high)
     assert first <= low

@@ -89,7 +89,8 @@ def openml_pimp(folder: Path) -> Path:
     }
     return write(
         folder / "pimp",
-        forest__arff=f"% {json.dumps(header)}\n@RELATION r\n@ATTRIBUTE rf__bootstrap {{True, False}}\n"
+        forest__arff=f"% {json.dumps(header)}\n@RELATION r\n"
+        "@ATTRIBUTE rf__bootstrap {True, False}\n"
         "@ATTRIBUTE rf__depth {None}\n@ATTRIBUTE rf__leaf {2, 18}\n@ATTRIBUTE rf__share NUMERIC\n"
         "@ATTRIBUTE rf__weight NUMERIC\n@ATTRIBUTE predictive_accuracy NUMERIC\n"
         "@ATTRIBUTE task_id NUMERIC\n@DATA\nTrue,None,18,0.8026968345397216,0.0,0.9,3\n"

@@ -12,7 +12,6 @@ from metadb.space import check, default, sample
 from optimizers.learners import LEARNERS, classifier_space, estimator, pipeline
 from optimizers.objective import CrossValidation
 
-
 # (learner, hyperparameter) whose estimator has another meaning under that name, or a spelling of None
 RENAMED = {("logistic_regression", "class_weight"), ("mlp", "learning_rate")}
 

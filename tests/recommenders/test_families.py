@@ -25,7 +25,9 @@ def plain_ranks(row):
 
 
 def test_scaled_ranks_are_what_they_say():
-    loss = np.array([[3.0, 1.0, 1.0, np.inf, np.nan], [np.nan] * 5, [2.0, np.nan, np.nan, np.nan, np.nan]])
+    loss = np.array(
+        [[3.0, 1.0, 1.0, np.inf, np.nan], [np.nan] * 5, [2.0, np.nan, np.nan, np.nan, np.nan]]
+    )
     np.testing.assert_allclose(scaled_ranks(loss), [plain_ranks(row) for row in loss])
 
 
@@ -33,9 +35,13 @@ def test_average_rank_is_the_mean_of_the_ranks_on_a_full_grid():
     history = make_history(1)
     mean = np.mean([plain_ranks(row) for row in history.matrix()], axis=0)
     advice = AverageRank.fit(history).recommend(NEW, 15)
-    assert [history.configs.index(r.config) for r in advice] == list(np.argsort(mean, kind="stable"))
+    assert [history.configs.index(r.config) for r in advice] == list(
+        np.argsort(mean, kind="stable")
+    )
     n = len(history.tasks)
-    np.testing.assert_allclose([r.expected_loss for r in advice], (np.sort(mean) * n + 0.5) / (n + 1))
+    np.testing.assert_allclose(
+        [r.expected_loss for r in advice], (np.sort(mean) * n + 0.5) / (n + 1)
+    )
 
 
 def test_one_lucky_run_does_not_lead():
@@ -46,7 +52,9 @@ def test_one_lucky_run_does_not_lead():
     loss = np.where(history.config == 1, -2.0, loss)
     columns = {f: getattr(history, f)[keep] for f in ("task", "config", "cost_s", "budget")}
     sparse = type(history)(
-        **{f: getattr(history, f) for f in history.__dataclass_fields__} | columns | {"loss": loss[keep]}
+        **{f: getattr(history, f) for f in history.__dataclass_fields__}
+        | columns
+        | {"loss": loss[keep]}
     )
     assert AverageRank.fit(sparse).recommend(NEW, 1)[0].config == history.configs[0]
 
