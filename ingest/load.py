@@ -30,7 +30,7 @@ def load(
     store: Store,
     cache: Path,
     *,
-    heard: Callable[[str, int], None] | None = None,
+    heard: Callable[[str, int, int | None], None] | None = None,
 ) -> Iterator[Loaded]:
     """Fetch, parse, add, one load for each path; run it again and nothing changes.
 
@@ -40,7 +40,8 @@ def load(
     Args:
         name: The source's name in `SOURCES`.
         cache: Where a source that uses the network keeps what it brought.
-        heard: Called after each batch with the path and the rows read so far.
+        heard: Called after each batch with the path, the rows read so far, and how many there will
+            be, where the source can tell.
     """
     for path in source.fetch(cache):
         about = source.about(path)
@@ -61,7 +62,7 @@ def _load_one(
     path: Path,
     this: Load,
     store: Store,
-    heard: Callable[[str, int], None] | None,
+    heard: Callable[[str, int, int | None], None] | None,
 ) -> Loaded:
     done, n_rows, cursor, begun = Added(), 0, None, False
     try:
@@ -71,7 +72,7 @@ def _load_one(
             cursor = rows.cursor or cursor
             n_rows += sum(table.num_rows for table in rows.tables.values())
             if heard is not None:
-                heard(str(path), n_rows)
+                heard(path.name, n_rows, round(n_rows / rows.share) if rows.share else None)
     except MetadbError:
         if begun and not _complete(store, this.id):
             store.forget(this.id)

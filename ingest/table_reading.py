@@ -153,7 +153,7 @@ class Reading:
             waiting.append(self._batch(batch, sheet))
             n_waiting += waiting[-1]["evaluations"].num_rows
             if n_waiting >= CHUNK:
-                yield Rows(_merged([tables, *waiting]))
+                yield Rows(_merged([tables, *waiting]), share=batch.share)
                 waiting, n_waiting, tables = [], 0, {}
         if waiting or tables:
             yield Rows(_merged([tables, *waiting]))

@@ -42,11 +42,13 @@ class Rows:
         tables: Table name to rows; columns that the source does not know may be left out.
         cursor: Where to go on after these rows; committed together with the evaluations.
         rejected: Reason to count of rows the source itself had to leave out.
+        share: How much of the file is read with these rows, from 0 to 1, where the source knows.
     """
 
     tables: Mapping[str, pa.Table]
     cursor: str | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def test_a_file_that_breaks_off_half_way_is_taken_back(
     )
     lines = [f"t{i},{i},0.5" for i in range(600)]
     (tmp_path / "r.csv").write_text("t,C,acc\n" + "\n".join([*lines, "t,1"]))
-    heard: list[int] = []
+    heard: list[tuple[int, int | None]] = []
     with pytest.raises(MalformedFile, match=r"r\.csv"):
         list(
             load(
@@ -31,10 +31,11 @@ def test_a_file_that_breaks_off_half_way_is_taken_back(
                 source("table", [tmp_path]),
                 store,
                 tmp_path / "cache",
-                heard=lambda path, n_rows: heard.append(n_rows),
+                heard=lambda path, n_rows, total: heard.append((n_rows, total)),
             )
         )
     assert heard  # something had been added
+    assert all(total and total >= n_rows for n_rows, total in heard)
     rows = store.status()["rows"]
     assert (rows["evaluations"], rows["tasks"], rows["configs"]) == (0, 0, 0)
     assert store.sql("select status from loads").column("status") == ["forgotten"]
