@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from api.terminal import config_text
 from metadb.errors import MalformedFile, NotFound
 from metadb.metrics import Metric, as_loss
@@ -18,6 +20,7 @@ from recommenders import family
 
 if TYPE_CHECKING:
     from metadb.datafile import Data
+    from metadb.history import History
 
 DEFAULT = "portfolio"
 
@@ -32,6 +35,7 @@ class Advice:
     recommender: str
     history: str
     left_out: int
+    caution: str | None
     ids: tuple[str, ...]
     recommendations: tuple[Recommendation, ...]
     evaluations: tuple[tuple[str, ...], ...]
@@ -54,6 +58,7 @@ class Advice:
             "metric": self.metric,
             "recommender": self.recommender,
             "own_evaluations_left_out": self.left_out,
+            "caution": self.caution,
             "recommendations": [
                 {
                     "recommendation": id_,
@@ -114,10 +119,23 @@ def advise(
         recommender=recommender,
         history=repr(history),
         left_out=left_out,
+        caution=_caution(history),
         ids=tuple(ids),
         recommendations=tuple(advised),
         evaluations=tuple(behind[i] for i in ids),
     )
+
+
+def _caution(history: History) -> str | None:
+    """What to know of a history in which tasks share hardly any configuration."""
+    pairs = len(np.unique(history.task.astype(np.int64) * len(history.configs) + history.config))
+    n_configs = len(np.unique(history.config))
+    if len(history.tasks) > 1 and pairs < 2 * n_configs:
+        return (
+            f"most of the {n_configs:,} configurations were run on one task only, so nobody can "
+            "tell which of them are good on many"
+        )
+    return None
 
 
 def task_of_file(path: Path, data: Data) -> Task:

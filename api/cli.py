@@ -234,6 +234,8 @@ def recommend(
     _remark(common, f"{advice.recommender} on {advice.history}")
     if advice.left_out:
         _remark(common, f"the store's own {advice.left_out} results of this task are left out")
+    if advice.caution:
+        _remark(common, f"caution: {advice.caution}")
     for line in advice.lines():
         print(line)
     if not advice.recommendations:

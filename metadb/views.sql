@@ -57,13 +57,13 @@ select
 from ranked
 group by space, metric, config;
 
--- How full is the table of tasks and configs?
+-- How full is the table of tasks and configs, and how many evaluations fill it?
 create view coverage as
 select
     space, metric, count(distinct task) as n_tasks, count(distinct config) as n_configs,
     sum(n_evaluations)::bigint as n_evaluations, sum(n_failed)::bigint as n_failed,
-    count(*) / (count(distinct task) * count(distinct config)) as share_filled
-from finals
+    count(distinct (task, config)) / (count(distinct task) * count(distinct config)) as share_filled
+from results
 group by space, metric;
 
 -- Which value has each hyperparameter of each config? `number` is null where it is not one.
