@@ -25,8 +25,8 @@ select
     case when bool_and(e.status = 'ok') then avg(e.value) end as value, avg(e.cost_s) as cost_s
 from evaluations e join c on c.config = e.config join t on t.task = e.task
 where e.metric = $metric {only}
-group by t.code, c.code, e.budget
-order by t.code, c.code, e.budget
+group by t.code, c.code, e.budget_unit, e.budget
+order by t.code, c.code, e.budget, e.budget_unit
 """
 
 

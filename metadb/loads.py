@@ -16,6 +16,8 @@ from metadb.snapshot import connect, reading
 from metadb.tables import data_files
 
 if TYPE_CHECKING:
+    import duckdb
+
     from metadb.tables import Tables
 
 FACTS = ("evaluations", "metafeatures")
@@ -92,8 +94,8 @@ class Loads:
 
     def row(self, load: str) -> dict[str, Any] | None:
         """The last state of a load; None where there is no such load."""
-        last = "select * from ({}) where load = ? order by recorded_at desc limit 1"
-        return next(iter(self._ask("loads", last, load)), None)
+        with connect(self._memory) as con:
+            return self._row(con, load)
 
     def start(self, load: Load) -> None:
         """Write that a load has started, unless it is there already."""
@@ -112,7 +114,9 @@ class Loads:
         counts like an undisturbed one.
         """
         self.start(load)
-        held, n_rejected = self._held(load.id), done.rejections.total
+        with connect(self._memory) as con:
+            there, held = self._row(con, load.id) or {}, self._held(con, load.id)
+        n_rejected = done.rejections.total
         counts = {
             "n_read": max(done.n_read, held + n_rejected),
             "n_added": held,
@@ -120,7 +124,6 @@ class Loads:
             "n_rejected": n_rejected,
             "rejections": _rejections_text(done.rejections.counts, done.rejections.examples),
         }
-        there = self.row(load.id) or {}
         if there["status"] != "complete" or any(there[name] != v for name, v in counts.items()):
             self._write(lambda: _state(load, "complete", cursor=cursor, **counts))
         return self.row(load.id) or {}
@@ -134,7 +137,7 @@ class Loads:
             return
 
         def state() -> dict[str, Any]:
-            there, held = self.row(load.id) or {}, self._held(load.id)
+            there, held = self._row(con, load.id) or {}, self._held(con, load.id)
             n_read = (there.get("n_read") or 0) + done.n_read
             n_rejected = (there.get("n_rejected") or 0) + done.rejections.total
             before = json.loads(there.get("rejections") or "{}")
@@ -152,7 +155,8 @@ class Loads:
                 rejections=_rejections_text(counts, done.rejections.examples | examples),
             )
 
-        self._write(state)
+        with connect(self._memory) as con:
+            self._write(state)
 
     def forget(self, load: str) -> None:
         """Write that a load was taken back."""
@@ -161,17 +165,21 @@ class Loads:
         self._write(lambda: _state(Load(load, there["source"], **kept), "forgotten"))
         self._started.clear()
 
-    def _held(self, load: str) -> int:
+    def _row(self, con: duckdb.DuckDBPyConnection, load: str) -> dict[str, Any] | None:
+        last = "select * from ({}) where load = ? order by recorded_at desc limit 1"
+        return next(iter(self._ask(con, "loads", last, load)), None)
+
+    def _held(self, con: duckdb.DuckDBPyConnection, load: str) -> int:
         """How many facts the store holds of a load."""
         held = "select count(*) as n from ({}) where load = ?"
-        return sum(int(self._ask(table, held, load)[0]["n"]) for table in FACTS)
+        return sum(int(self._ask(con, table, held, load)[0]["n"]) for table in FACTS)
 
-    def _ask(self, table: str, query: str, load: str) -> list[dict[str, Any]]:
+    def _ask(
+        self, con: duckdb.DuckDBPyConnection, table: str, query: str, load: str
+    ) -> list[dict[str, Any]]:
         """Ask one table as it is now; a snapshot would open them all."""
-        with connect(self._memory) as con:
-            source = reading(con, TABLES[table], data_files(self._tables.open(table)))
-            answer = con.sql(query.format(source), params=[load]).to_arrow_table()
-            return list(answer.to_pylist())
+        source = reading(con, TABLES[table], data_files(self._tables.open(table)))
+        return list(con.sql(query.format(source), params=[load]).to_arrow_table().to_pylist())
 
     def _write(self, state: Callable[[], Mapping[str, Any]]) -> None:
         def row(*_: object) -> pa.Table:

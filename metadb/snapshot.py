@@ -143,7 +143,8 @@ class Snapshot:
         """`space.<name>`: one row a config, one typed column a hyperparameter."""
         if self._spaces_ready:
             return
-        columns: dict[str, list[tuple[str, str]]] = {}
+        spaces = self.con.execute("select distinct space from configs order by space").fetchall()
+        columns: dict[str, list[tuple[str, str]]] = {space: [] for (space,) in spaces}
         for space, name, kind in self.con.execute(
             """
             select space, p.key, case
@@ -155,19 +156,19 @@ class Snapshot:
             group by space, p.key order by space, p.key
             """
         ).fetchall():
-            columns.setdefault(space, []).append((name, kind))
+            columns[space].append((name, kind))
         self.con.execute("create schema if not exists space")
         for space, view in _shown(columns, taken=()).items():
             # A hyperparameter named like the key would hide it, so the key keeps its name.
             shown = _shown([name for name, _ in columns[space]], taken=("config",))
-            selected = ", ".join(
+            selected = [
                 f"cast(json_extract_string(hyperparameters, {_text(_pointer(name))}) as {kind}) "
                 f"as {_name(shown[name])}"
                 for name, kind in columns[space]
-            )
+            ]
             self.con.execute(
-                f"create or replace view space.{_name(view)} as select config, {selected} "
-                f"from configs where space = {_text(space)}"
+                f"create or replace view space.{_name(view)} as "
+                f"select {', '.join(['config', *selected])} from configs where space = {_text(space)}"
             )
         self._spaces_ready = True
 

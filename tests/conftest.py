@@ -58,7 +58,7 @@ def evaluation(task: str, i: int, value: float | None = None, **more: Any) -> di
 
 def rows_of(evaluations: Sequence[dict[str, Any]], **more: Any) -> Rows:
     """Evaluations with all that they refer to."""
-    tasks = sorted({e["task"] for e in evaluations})
+    tasks = sorted({e["task"] for e in evaluations if e["task"]})
     names = sorted({name for e in evaluations for name in e})
     schema = pa.schema([(n, TABLES["evaluations"].arrow.field(n).type) for n in names])
     table = pa.Table.from_pylist(

@@ -120,6 +120,16 @@ def test_the_data_dictionary_is_the_schemas(tmp_path):
     assert all(question and f"### {view}\n" in text for view, question in view_questions().items())
 
 
+def test_the_figures_are_the_measured_ones():
+    """Every figure in the docs comes from a file in benchmarks/results."""
+    from benchmarks.page import MARKS, page, readme
+
+    assert (DOCS / "benchmarks.md").read_text() == page()
+    text = (ROOT / "README.md").read_text()
+    assert all(mark in text for mark in MARKS)
+    assert text == readme(text)
+
+
 def test_links_lead_somewhere():
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from metadb.admission import key_sql
 from metadb.errors import InvalidConfig
-from metadb.identity import canonical_config, config_id, config_ids, family, parse_config, row_id, typed
+from metadb.identity import (
+    canonical_config,
+    config_id,
+    config_ids,
+    family,
+    parse_config,
+    row_id,
+    typed,
+)
 from metadb.schema import TABLES
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f"), max_size=12)
@@ -70,7 +78,9 @@ def test_sql_and_python_make_the_same_key_of_a_config(space, config, native):
 @given(CONFIGS)
 def test_a_canonical_text_is_read_back_and_does_not_depend_on_order(config):
     text = canonical_config(config)
-    assert parse_config(text) == {k: v + 0.0 if isinstance(v, float) else v for k, v in config.items()}
+    assert parse_config(text) == {
+        k: v + 0.0 if isinstance(v, float) else v for k, v in config.items()
+    }
     assert canonical_config(dict(reversed(config.items()))) == text
     assert canonical_config(parse_config(text)) == text
     assert config_ids("s", [text]) == [config_id("s", config)]

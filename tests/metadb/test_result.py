@@ -38,7 +38,9 @@ def test_html_holds_no_foreign_markup():
 
 
 def test_text_is_aligned_and_steers_no_terminal():
-    lines = str(Result(pa.table({"a": ["x\n\x1b[31my", None], "long": [1.0, 0.123456789]}))).split("\n")
+    lines = str(Result(pa.table({"a": ["x\n\x1b[31my", None], "long": [1.0, 0.123456789]}))).split(
+        "\n"
+    )
     assert lines == ["a         long", "x  [31my  1", "          0.123457", "(2 rows)"]
 
 

@@ -1,0 +1,159 @@
+"""Print `docs/benchmarks.md`, and the figures in the README, from `benchmarks/results/`.
+
+    python -m benchmarks.page
+
+So that no figure in the docs can differ from what was measured; a test compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import RESULTS
+
+ROOT = RESULTS.parents[1]
+MARKS = ("<!-- figures -->", "<!-- end of figures -->")
+
+
+def results(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
+def figures() -> str:
+    """The store's figures as a table: what, measured, asked for."""
+    store, startup, crash = results("store"), results("startup"), results("crash")
+    ask, add, ten = store["ask"], store["add"], store["load_file"]
+    rank, best = ask["top-10 configs by mean rank"], ask["best per task"]
+    loads, recorders, once = crash["kill_loads"], crash["kill_recorders"], crash["at_once"]
+    reads = sum(reader["reads"] for reader in once["readers"])
+    wrong = sum(reader["wrong"] for reader in once["readers"])
+    slowest = max(reader["slowest_s"] for reader in once["readers"])
+    rows = [
+        (
+            "top-10 configs by mean rank, 5,000,000 evaluations, `Store.sql` / raw DuckDB",
+            f"{rank['ratio']} ({rank['store_s']:.2f} s)",
+            "<= 1.2",
+        ),
+        (
+            "best per task, 5,000,000 evaluations, `Store.sql` / raw DuckDB",
+            f"{best['ratio']} ({best['store_s']:.3f} s)",
+            "<= 1.2",
+        ),
+        (
+            "peak memory of a process that asks both (raw DuckDB alone)",
+            f"{store['ask_alone']['peak_mb']} MB ({store['ask_raw_alone']['peak_mb']} MB)",
+            "<= 400 MB",
+        ),
+        (
+            "adding 1,000,000 evaluations: keys, validation, check for what is there",
+            f"{add['add_rows_per_s']:,} rows/s",
+            ">= 400,000 rows/s",
+        ),
+        (
+            "`write_deltalake` of the same rows, unchecked",
+            f"{add['write_deltalake_rows_per_s']:,} rows/s",
+            "",
+        ),
+        (
+            "adding them again",
+            f"{add['add_again_added']} added, {add['add_again_s']} s (first time {add['add_s']} s)",
+            "0 added, no slower",
+        ),
+        (
+            "a 10,000,000-row Parquet file through `metadb ingest table`",
+            f"{ten['peak_mb']} MB, {ten['rows_per_s']:,} rows/s",
+            "< 1 GB",
+        ),
+        (
+            f"History and matrix from {store['history']['evaluations']:,} evaluations",
+            f"{store['history']['seconds']} s",
+            "< 1 s",
+        ),
+        ("`import metadb`", f"{startup['import metadb']['median_s']} s", "<= 0.5 s"),
+        ("`metadb --help`", f"{startup['metadb --help']['median_s']} s", "<= 0.5 s"),
+        (
+            f"{loads['kills']} kill -9 at random points of a load ({loads['mid_load']} in its middle)",
+            f"{loads['unreadable']} unreadable, {loads['dangling'] + loads['doubled']} inconsistent, "
+            f"{loads['different']} of {loads['completions']} completed loads differ",
+            "0",
+        ),
+        (
+            f"{recorders['kills']} kill -9 of recording processes, {recorders['said']:,} evaluations",
+            f"{recorders['lost']} lost, {recorders['doubled']} doubled",
+            "0",
+        ),
+        (
+            f"{once['writers']} writers with overlapping rows, {len(once['readers'])} readers, "
+            f"{reads} reads",
+            f"{once['failed_writers']} writers failed, {wrong} wrong answers, slowest "
+            f"{slowest:.2f} s, end content {'equal' if once['tables_equal'] else 'DIFFERENT'}",
+            "0",
+        ),
+    ]
+    lines = ["| what | measured | asked for |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {a} | {b} | {c} |" for a, b, c in rows)])
+
+
+def advice() -> str:
+    """The recommenders' regret, one row each."""
+    found = results("warm_start")
+    names = [name for name in found if isinstance(found[name], dict) and "n=1" in found[name]]
+    steps = list(found[names[0]])
+    lines = [f"| recommender | {' | '.join(steps)} |", "|---" * (len(steps) + 1) + "|"]
+    return "\n".join(
+        [*lines, *(f"| `{n}` | {' | '.join(found[n][s] for s in steps)} |" for n in names)]
+    )
+
+
+def protocol(name: str) -> str:
+    """What a benchmark says of itself, from its module."""
+    import importlib
+
+    doc = importlib.import_module(f"benchmarks.{name}").__doc__ or ""
+    return doc.split("Protocol:", 1)[-1].strip() if "Protocol:" in doc else doc.split("\n\n", 2)[-1]
+
+
+def page() -> str:
+    """`docs/benchmarks.md`."""
+    m = results("store")["machine"]
+    packages = ", ".join(f"{name} {v}" for name, v in m["packages"].items())
+    parts = [
+        "# Benchmarks",
+        "Printed by `python -m benchmarks.page` from `benchmarks/results/`, measured on "
+        f"{m['date']}: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Python {m['python']}, "
+        f"{packages}. `make bench` runs all of them.",
+        "## The store",
+        figures(),
+        f"Store (`python -m benchmarks.store`): {protocol('store')}",
+        f"Start-up (`python -m benchmarks.startup`): {protocol('startup')}",
+        f"Crashes (`python -m benchmarks.crash`):\n\n{protocol('crash').strip()}",
+        "## The first advice",
+        advice(),
+        "![Regret after n configurations](warm_start.svg)",
+        f"`python -m benchmarks.warm_start`: {protocol('warm_start')}",
+        "Read with care: 12 data sets are few, so differences below about twice the standard error "
+        "say nothing.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def readme(text: str) -> str:
+    """The README with the figures between its marks made anew."""
+    start, end = MARKS
+    return re.sub(
+        f"{start}.*?{end}", lambda _: f"{start}\n{figures()}\n{end}", text, flags=re.DOTALL
+    )
+
+
+def main() -> None:
+    (ROOT / "docs" / "benchmarks.md").write_text(page())
+    path: Path = ROOT / "README.md"
+    path.write_text(readme(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
