@@ -76,13 +76,13 @@ def figures() -> str:
         ("`import metadb`", f"{startup['import metadb']['median_s']} s", "<= 0.5 s"),
         ("`metadb --help`", f"{startup['metadb --help']['median_s']} s", "<= 0.5 s"),
         (
-            f"{loads['kills']} kill -9 at random points of a load ({loads['mid_load']} in its middle)",
-            f"{loads['unreadable']} unreadable, {loads['dangling'] + loads['doubled']} inconsistent, "
+            f"{loads['kills']} kill -9 at random points of a load, {loads['mid_load']} mid-way",
+            f"{loads['unreadable']} unreadable, {loads['dangling'] + loads['doubled']} torn, "
             f"{loads['different']} of {loads['completions']} completed loads differ",
             "0",
         ),
         (
-            f"{recorders['kills']} kill -9 of recording processes, {recorders['said']:,} evaluations",
+            f"{recorders['kills']} kill -9 while recording, {recorders['said']:,} evaluations",
             f"{recorders['lost']} lost, {recorders['doubled']} doubled",
             "0",
         ),
@@ -124,8 +124,8 @@ def page() -> str:
     parts = [
         "# Benchmarks",
         "Printed by `python -m benchmarks.page` from `benchmarks/results/`, measured on "
-        f"{m['date']}: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Python {m['python']}, "
-        f"{packages}. `make bench` runs all of them.",
+        f"{m['date']}: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, "
+        f"Python {m['python']}, {packages}. `make bench` runs all of them.",
         "## The store",
         figures(),
         f"Store (`python -m benchmarks.store`): {protocol('store')}",

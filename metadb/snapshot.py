@@ -166,9 +166,10 @@ class Snapshot:
                 f"as {_name(shown[name])}"
                 for name, kind in columns[space]
             ]
+            columns_sql = ", ".join(["config", *selected])
             self.con.execute(
-                f"create or replace view space.{_name(view)} as "
-                f"select {', '.join(['config', *selected])} from configs where space = {_text(space)}"
+                f"create or replace view space.{_name(view)} as select {columns_sql} "
+                f"from configs where space = {_text(space)}"
             )
         self._spaces_ready = True
 

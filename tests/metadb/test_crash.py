@@ -15,7 +15,7 @@ from metadb.store import Load, Store
 from tests.conftest import SPACE, block, config, content, evaluation, rows_of
 
 LOAD = Load("crash", "test")
-N_CHUNKS, CHUNK = 6, 32
+N_CHUNKS, CHUNK = 5, 32
 SPAWN = multiprocessing.get_context("spawn")
 WHOLE = """
 select
@@ -157,7 +157,7 @@ def test_adding_waits_for_who_takes_back_and_nothing_comes_to_dangle(path):
         store.add(chunk(0), load=LOAD)
     process = start(_refer, path)
     with Store(path) as store:
-        for _ in range(4):
+        for _ in range(2):
             store.forget(LOAD.id)
             (seen,) = store.sql(WHOLE)
             assert seen["n_dangling"] == 0
@@ -174,6 +174,6 @@ def _refer(path) -> None:
     with Store(path) as store:
         from metadb.records import Rows
 
-        for nth in range(6):
+        for nth in range(3):
             store.add(Rows(facts), load=Load(f"refers-{nth}", "test"))
             store.forget(f"refers-{nth}")

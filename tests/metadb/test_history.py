@@ -125,7 +125,7 @@ def test_the_order_of_adding_decides_nothing(filled, tmp_path):
 
 @pytest.mark.parametrize("n_gone", [1, 2, 5])
 def test_without_tasks_is_as_if_they_had_never_been_seen(filled, n_gone):
-    store, rows = filled
+    store, _ = filled
     history = store.history(SPACE, "accuracy")
     gone = history.tasks[:n_gone]
     left = history.without(*gone)

@@ -23,6 +23,7 @@ from metadb.identity import (
 )
 from metadb.schema import TABLES
 
+CON = duckdb.connect()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f"), max_size=12)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 ODD_FLOATS = [1e-7, 0.1, 1e15, 1e16, 1e17, 1e22, 1 / 3, 5e-324, 1.7976931348623157e308, 123456.0]
@@ -32,9 +33,8 @@ CONFIGS = st.dictionaries(TEXTS.filter(bool), PLAIN, max_size=5)
 
 def keys_in_sql(name: str, rows: list[dict[str, object]]) -> list[str]:
     table = TABLES[name]
-    con = duckdb.connect()
-    con.register("incoming", pa.Table.from_pylist(rows, schema=table.arrow))
-    return [row[0] for row in con.execute(f"select {key_sql(table)} from incoming").fetchall()]
+    CON.register("incoming", pa.Table.from_pylist(rows, schema=table.arrow))
+    return [row[0] for row in CON.execute(f"select {key_sql(table)} from incoming").fetchall()]
 
 
 @given(
@@ -86,7 +86,7 @@ def test_a_canonical_text_is_read_back_and_does_not_depend_on_order(config):
     assert config_ids("s", [text]) == [config_id("s", config)]
 
 
-class Kernel(str, enum.Enum):
+class Kernel(str, enum.Enum):  # noqa: UP042 - a text whose str() is another one
     RBF = "rbf"
 
 

@@ -84,9 +84,10 @@ def test_a_journal_whose_folding_fails_stays(tmp_path):
     journal = Journal(tmp_path)
     journal.append(LINES[0])
     abandon(journal)
+    folding = orphans(tmp_path)
+    next(folding)
     with pytest.raises(RuntimeError):
-        for _ in orphans(tmp_path):
-            raise RuntimeError
+        folding.throw(RuntimeError)
     assert [lines for _, lines in orphans(tmp_path)] == [LINES[:1]]
 
 

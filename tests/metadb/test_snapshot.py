@@ -30,7 +30,7 @@ WRITES = [
     f"explain analyze with x as (copy (select 1) to '{TARGET}') select * from x",
     f"explain (format json) copy (select 1) to '{TARGET}'",
     f"with x as (copy (select 1) to '{TARGET}'), p as (pivot tasks on kind using count(*)) from x",
-    f"create table z as pivot tasks on kind using count(*)",
+    "create table z as pivot tasks on kind using count(*)",
     f"copy (pivot tasks on kind using count(*)) to '{TARGET}'",
     f"select * from query('with x as (co' || 'py (select 1) to ''{TARGET}'') select * from x')",
     f"export database '{TARGET}'",
@@ -463,7 +463,7 @@ def test_a_hyperparameter_may_have_an_odd_name(store):
         max_size=6,
     ),
 )
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_foreign_text_never_becomes_sql(tmp_path_factory, values, space):
     with Store(tmp_path_factory.mktemp("foreign") / "store") as store:
         (found,) = space_of(store, space, [values])

@@ -76,9 +76,7 @@ def test_a_folder_left_half_made_is_made_whole(path):
         assert store.add(block(0)).added["evaluations"] == 16
 
 
-@pytest.mark.parametrize(
-    "name", ["with space", "é日本", "st*r?", "quo'te\"", "100%", "a;b:c,d", "{x}", "#1"]
-)
+@pytest.mark.parametrize("name", ["é 日本 st*r?", "quo'te\" 100% {x}", "a;b:c,d#1"])
 def test_a_store_may_have_an_odd_path(tmp_path, name):
     with Store(tmp_path / name) as store:
         store.add(block(0))
