@@ -389,6 +389,8 @@ class Store:
                 select evaluation from evaluations
                 where task in (select unnest(?::varchar[]))
                     and config in (select unnest(?::varchar[])) and metric = ?
+                -- as in a History's matrix, each config at the largest budget it was given
+                qualify dense_rank() over (partition by task, config order by budget desc) = 1
                 order by task, fold, evaluation
                 """,
                 [list(because.tasks), list(because.configs), because.metric or metric],

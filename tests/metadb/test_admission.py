@@ -304,11 +304,13 @@ def test_entities_learn_what_later_rows_know_however_they_are_cut(tmp_path_facto
 def test_a_contradicting_entity_teaches_nothing(store, together):
     first = {"task": "toy:task/0", "target": "y", "name": None}
     second = {"task": "toy:task/0", "target": "other", "name": "wrong"}
-    parts = [[first, second]] if together else [[first], [second]]
+    beside = {"task": "toy:task/1", "target": "y", "name": "right"}
+    parts = [[first, second, beside]] if together else [[first, beside], [second, beside]]
     dones = [store.add(Rows({"tasks": pa.Table.from_pylist(part)})) for part in parts]
     assert sum(done.rejections.total for done in dones) == 1
-    assert store.sql("select target, name from tasks").table.to_pylist() == [
-        {"target": "y", "name": None}
+    assert store.sql("select target, name from tasks order by task").table.to_pylist() == [
+        {"target": "y", "name": None},
+        {"target": "y", "name": "right"},
     ]
 
 

@@ -173,9 +173,10 @@ def test_what_was_recorded_legally_is_kept_though_the_space_is_declared_anew(pat
     narrow = ConfigurationSpace(name=SPACE, space={"C": (0.0, 1.0), "kernel": ["linear", "rbf"]})
     with Store(path) as store, Store(path) as other:
         record(store, 0, space=wide)
-        record(store, 9, space=wide)
+        store.flush()
         record(other, 1, space=narrow)
         other.flush()
+        record(store, 9, space=wide)
         store.flush()
         assert n_evaluations(store) == 3
         assert not sum(store.sql("select n_rejected from loads").column("n_rejected"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 
 import pyarrow as pa
@@ -209,6 +210,31 @@ def test_an_append_that_is_overtaken_looks_at_the_new_rows_only(path):
     assert one.append("metrics", admit) == 1
     assert asked == [(0, False), (1, True)]
     assert one.open("metrics").version() == 2
+
+
+def test_adding_waits_until_who_is_alone_is_done_and_others_do_not_wait_for_each_other(path):
+    with Store(path) as store:
+        store.add(block(0))
+    made, order = Tables(path), []
+
+    def add():
+        with Store(path) as other:
+            other.add(block(2))
+        order.append("added")
+
+    with made.alone():
+        waiting = threading.Thread(target=add)
+        waiting.start()
+        waiting.join(0.5)
+        order.append("alone")
+    waiting.join(30)
+    assert order == ["alone", "added"]
+    with made.together():
+        beside = threading.Thread(target=add)
+        beside.start()
+        beside.join(30)
+        order.append("together")
+    assert order[2:] == ["added", "together"]
 
 
 def test_rewriting_is_told_from_appending(store):
