@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -79,7 +80,28 @@ def progress(unit: str, *, quiet: bool) -> Iterator[Heard]:
 
 def say_json(answer: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(answer, indent=2, default=plain, ensure_ascii=False))
+    print(json_text(answer))
+
+
+def json_text(answer: Any, *, indent: int | None = 2) -> str:
+    """Strict JSON: NaN and infinity, which it does not know, are null."""
+    finite = _finite(answer)
+    return json.dumps(finite, indent=indent, default=plain, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def printable(text: str) -> str:
+    """Text from outside without what could command a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def plain(value: Any) -> Any:
