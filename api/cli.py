@@ -17,17 +17,19 @@ from api.terminal import (
     EXIT_OK,
     EXIT_REJECTED,
     EXIT_USAGE,
+    printable,
     progress,
     say_json,
 )
 from metadb import __version__
-from metadb.errors import MetadbError, NotFound
+from metadb.errors import MetadbError, WrongUsage
 
 if TYPE_CHECKING:
     from metadb.store import Store
 
 app = App(
     name="metadb",
+    suppress_keyboard_interrupt=False,  # main says how to go on
     version=__version__,
     help="Remember what every tuning run learnt, ask it in SQL, and start the next one warm.",
 )
@@ -57,7 +59,7 @@ def _open(common: Common, *, create: bool = False) -> Store:
 
 def _remark(common: Common, text: str) -> None:
     if not common.quiet and not common.json:
-        print(text, file=sys.stderr)
+        print(printable(text), file=sys.stderr)
 
 
 @app.command
@@ -75,7 +77,7 @@ def ingest(source: str, *paths: Path, common: Common = _COMMON) -> int:
     from ingest.load import load
 
     if not paths:
-        raise NotFound(f"no path given; name a file or folder: metadb ingest {source} PATH...")
+        raise WrongUsage(f"no path given; name a file or folder: metadb ingest {source} PATH...")
     found = make_source(source, paths)
     loads, n_rejected = [], 0
     cache = common.store / "cache"
@@ -106,9 +108,9 @@ def _loaded(row: dict[str, Any], added: dict[str, int], known: dict[str, int]) -
 
 @app.command
 def sql(
-    query: str,
+    query: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
-    format: Literal["table", "csv", "json", "arrow", "parquet"] = "table",
+    format: Literal["table", "csv", "json", "arrow", "parquet"] | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     common: Common = _COMMON,
 ) -> int:
@@ -117,20 +119,23 @@ def sql(
     Parameters
     ----------
     query
-        For example: select * from leaderboard order by mean_rank limit 5
+        For example: select * from leaderboard order by mean_rank limit 5; - reads it from stdin.
     format
-        How to write the answer; arrow is the IPC stream format.
+        How to write the answer; default: what the suffix of --output says, else a table. On a
+        terminal a table shows its first 20 rows; arrow is the IPC stream format.
     output
         A file to write to, instead of stdout.
     """
-    from api.writing import write
+    from api.writing import format_of, rows_of, write
 
+    how = format_of(format, output)
     with _open(common) as store:
-        result = store.sql(query)
+        result = store.sql(sys.stdin.read() if query == "-" else query)
         if common.json:
-            say_json({"columns": result.columns, "rows": list(result), "version": store.version})
+            rows = rows_of(result)
+            say_json({"columns": result.columns, "rows": rows, "version": store.version})
         else:
-            write(result, format, output)
+            write(result, how, output)
     return EXIT_OK
 
 
@@ -191,7 +196,7 @@ def recommend(
     target
         Its target column; default: the last one.
     metric
-        Default: the one with the most evaluations in the space.
+        Default: the score (not the time) with the most evaluations in the space.
     k
         How many.
     observed
@@ -204,9 +209,9 @@ def recommend(
     from api.advice import advise, read_observed, task_of_file
 
     if (task is None) == (data is None):
-        raise NotFound("say for what: give either --task ID or --data FILE --target COLUMN")
+        raise WrongUsage("say for what: give either --task ID or --data FILE --target COLUMN")
     if k < 1:
-        raise NotFound(f"k is {k}; ask for at least 1")
+        raise WrongUsage(f"k is {k}; ask for at least 1")
     with _open(common) as store:
         if data is not None:
             from metadb.datafile import read_data
@@ -309,12 +314,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else EXIT_OK
-    except CycloptsError as error:
+    except (CycloptsError, WrongUsage) as error:
         return _fail(str(error), "usage", EXIT_USAGE, as_json=as_json)
     except MetadbError as error:
         return _fail(str(error), type(error).__name__, EXIT_ERROR, as_json=as_json)
     except FileNotFoundError as error:
-        return _fail(f"no file {error.filename}", "NotFound", EXIT_ERROR, as_json=as_json)
+        return _fail(f"there is no {error.filename}", "NotFound", EXIT_ERROR, as_json=as_json)
     except PermissionError as error:
         said = f"{error.filename} may not be read or written by this user"
         return _fail(said, "PermissionError", EXIT_ERROR, as_json=as_json)
@@ -322,8 +327,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return EXIT_OK
     except KeyboardInterrupt:
-        said = "interrupted; what was added stays, run the same command again to go on"
-        return _fail(said, "interrupted", EXIT_INTERRUPTED, as_json=as_json)
+        return _interrupted(as_json=as_json)
+    except RuntimeError as error:  # what an engine makes of Ctrl-C while it works
+        if "interrupt" not in str(error).lower():
+            raise
+        return _interrupted(as_json=as_json)
+
+
+def _interrupted(*, as_json: bool) -> int:
+    said = "interrupted; what was added stays, run the same command again to go on"
+    return _fail(said, "interrupted", EXIT_INTERRUPTED, as_json=as_json)
 
 
 def _fail(text: str, kind: str, code: int, *, as_json: bool) -> int:
@@ -331,7 +344,7 @@ def _fail(text: str, kind: str, code: int, *, as_json: bool) -> int:
         say_json({"error": {"kind": kind, "message": text}})
     else:
         hint = "\nsee: metadb --help" if code == EXIT_USAGE else ""
-        print(f"error: {text}{hint}", file=sys.stderr)
+        print(f"error: {printable(text)}{hint}", file=sys.stderr)
     return code
 
 

@@ -26,7 +26,9 @@ def format_of(format: str | None, output: Path | None) -> str:
         return format or "table"
     suffix = output.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
-        raise NotFound(f"{output} does not say its format; give --format {' or '.join(FORMATS[1:])}")
+        raise NotFound(
+            f"{output} does not say its format; give --format {' or '.join(FORMATS[1:])}"
+        )
     return suffix
 
 
@@ -38,7 +40,9 @@ def write(result: Result, format: str, output: Path | None) -> None:
     """
     if output is not None:
         if not output.absolute().parent.is_dir():
-            raise NotFound(f"there is no folder {output.absolute().parent} to write {output.name} to")
+            raise NotFound(
+                f"there is no folder {output.absolute().parent} to write {output.name} to"
+            )
         part = output.with_name(output.name + ".part")
         with part.open("wb") as file:
             _write(result, format, file)

@@ -47,7 +47,7 @@ def load(
         about = source.about(path)
         digest = content_hash(path, about.files)
         this = Load(
-            id=f"{name}:{_slug(path.name)}@{digest[:12]}",
+            id=f"{name}:{_slug(path.resolve().name)}@{digest[:12]}",
             source=name,
             path=str(path),
             file_hash=digest,

@@ -43,5 +43,9 @@ class NotAStore(MetadbError):
     """A folder that holds no metadb store, or a path that cannot hold one."""
 
 
+class WrongUsage(MetadbError):
+    """A command whose words do not fit together."""
+
+
 class Missing(MetadbError):
     """An optional package that this call needs and that is not installed."""

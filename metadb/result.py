@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from metadb.errors import NotFound
 
-_SHOWN = 20
+_SHOWN, _WIDTH = 20, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +55,34 @@ class Result:
         return list(self.table.column(self.columns.index(name)).to_pylist())
 
     def __str__(self) -> str:
-        """The first rows as aligned text."""
-        rows = [[_text(value) for value in row] for row in self._head()]
-        widths = [
-            max(len(name), *(len(row[i]) for row in rows)) if rows else len(name)
-            for i, name in enumerate(self.columns)
-        ]
-        lines = [self.columns, *rows]
-        text = "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        """The first rows as aligned text, long cells cut."""
+        return f"{self._aligned(_SHOWN, _WIDTH)}\n({self._count()})"
+
+    def text(self) -> str:
+        """All rows as aligned text, nothing cut."""
+        return self._aligned(len(self), None)
+
+    def _aligned(self, n: int, width: int | None) -> str:
+        lines = [self.columns, *([_text(v, width) for v in row] for row in self._head(n))]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
             for line in lines
         )
-        return f"{text}\n({self._count()})"
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(v))}</td>" for v in row) + "</tr>"
-            for row in self._head()
+            "<tr>" + "".join(f"<td>{escape(_text(v, _WIDTH))}</td>" for v in row) + "</tr>"
+            for row in self._head(_SHOWN)
         )
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             f"<p>{self._count()}</p>"
         )
 
-    def _head(self) -> list[tuple[Any, ...]]:
-        columns = [column.to_pylist() for column in self.table.slice(0, _SHOWN).columns]
+    def _head(self, n: int) -> list[tuple[Any, ...]]:
+        columns = [column.to_pylist() for column in self.table.slice(0, n).columns]
         return list(zip(*columns, strict=True))
 
     def _count(self) -> str:
@@ -89,10 +91,10 @@ class Result:
         return f"{n:,} row{'' if n == 1 else 's'}{more}"
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, width: int | None) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.1f}"
     text = "".join(c if c.isprintable() else " " for c in str(value))  # no terminal is steered
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if width is None or len(text) <= width else text[: width - 3] + "..."

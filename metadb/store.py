@@ -191,7 +191,7 @@ class Store:
 
         Args:
             space: Name of the space.
-            metric: Default: the one with the most evaluations in the space.
+            metric: Default: the score (not the time) with the most evaluations in the space.
             tasks: Only these.
 
         Raises:

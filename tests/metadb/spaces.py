@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import ConfigSpace as cs  # noqa: N813
+import ConfigSpace as cs
 import pytest
 from ConfigSpace.exceptions import AmbiguousConditionError
 from hypothesis import HealthCheck, reject, settings

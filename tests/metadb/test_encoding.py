@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-import ConfigSpace as cs  # noqa: N813
+import ConfigSpace as cs
 import numpy as np
 import pyarrow as pa
 import pytest

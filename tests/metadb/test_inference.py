@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ConfigSpace as cs  # noqa: N813
+import ConfigSpace as cs
 import numpy as np
 import pytest
 from hypothesis import given

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-import ConfigSpace as cs  # noqa: N813
+import ConfigSpace as cs
 import numpy as np
 import pytest
 from hypothesis import given
