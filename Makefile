@@ -12,6 +12,8 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "Installing metadb and its dependencies into $(VENV): some minutes, and several GB where"
+	@echo "PyTorch comes with CUDA (see Installing in the README for the small build)."
 ifneq ($(UV),)
 	test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
 	uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[dev]"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from errno import EACCES, EPERM, EROFS
 from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from api.terminal import config_text
-from metadb.errors import MalformedFile, NotFound
-from metadb.metrics import Metric, as_loss
-from metadb.records import Evaluation, Recommendation, Task, Trial
+from metadb.errors import NotFound
+from metadb.records import Evaluation, Recommendation, Task
 from metadb.store import Store
 from recommenders import family
 
@@ -27,15 +27,15 @@ DEFAULT = "portfolio"
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Recommendations with their ids in the store and the evaluations each rests on."""
+    """Recommendations, their ids in the store (none if it is read-only), what each rests on."""
 
     task: Task
     space: str
     metric: str
     recommender: str
-    history: str
+    learnt_from: str
     left_out: int
-    caution: str | None
+    cautions: tuple[str, ...]
     ids: tuple[str, ...]
     recommendations: tuple[Recommendation, ...]
     evaluations: tuple[tuple[str, ...], ...]
@@ -58,7 +58,7 @@ class Advice:
             "metric": self.metric,
             "recommender": self.recommender,
             "own_evaluations_left_out": self.left_out,
-            "caution": self.caution,
+            "cautions": list(self.cautions),
             "recommendations": [
                 {
                     "recommendation": id_,
@@ -69,7 +69,7 @@ class Advice:
                     "because": {"tasks": list(r.because.tasks), "evaluations": list(behind)},
                 }
                 for rank, (id_, r, behind) in enumerate(
-                    zip(self.ids, self.recommendations, self.evaluations, strict=True), 1
+                    zip_longest(self.ids, self.recommendations, self.evaluations), 1
                 )
             ],
         }
@@ -103,39 +103,58 @@ def advise(
     if not history.tasks:
         raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
     advised = learner.fit(history, seed=seed).recommend(task, k, observed=observed)
-    ids = store.record_recommendations(
-        task, advised, space=space, metric=history.metric, recommender=recommender
-    )
-    rows = store.sql(
-        "select recommendation, evaluations from recommendations "
-        "where recommendation in (select unnest(?))",
-        [ids],
-    )
-    behind = {row["recommendation"]: tuple(row["evaluations"]) for row in rows}
+    cautions = [*_cautions(store, task, history, observed)]
+    try:
+        ids = store.record_recommendations(
+            task, advised, space=space, metric=history.metric, recommender=recommender
+        )
+    except OSError as error:
+        if error.errno not in {EACCES, EPERM, EROFS}:
+            raise
+        cautions.append("the store may not be written to, so this advice is not kept in it")
+        ids = []
     return Advice(
         task=task,
         space=space,
         metric=history.metric,
         recommender=recommender,
-        history=repr(history),
+        learnt_from=(
+            f"{len(history):,} results of {len(history.configs):,} configurations on "
+            f"{len(history.tasks):,} tasks, {history.metric}"
+        ),
         left_out=left_out,
-        caution=_caution(history),
+        cautions=tuple(cautions),
         ids=tuple(ids),
         recommendations=tuple(advised),
-        evaluations=tuple(behind[i] for i in ids),
+        evaluations=tuple(tuple(store.behind(r, history.metric)) for r in advised),
     )
 
 
-def _caution(history: History) -> str | None:
-    """What to know of a history in which tasks share hardly any configuration."""
+def _cautions(
+    store: Store, task: Task, history: History, observed: Sequence[Evaluation]
+) -> Iterator[str]:
+    """What to know before trusting the advice."""
+    kinds = store.sql(
+        "select distinct kind from tasks where task in (select unnest(?)) order by kind",
+        [list(history.tasks)],
+    ).column("kind")
+    if task.kind not in kinds:
+        yield f"this task is a {task.kind}, the past tasks are {' and '.join(kinds)}"
+    if task.metafeatures.get("nr_class") == 1:
+        yield "the target has one class only, so there is nothing to learn"
     pairs = len(np.unique(history.task.astype(np.int64) * len(history.configs) + history.config))
     n_configs = len(np.unique(history.config))
     if len(history.tasks) > 1 and pairs < 2 * n_configs:
-        return (
+        yield (
             f"most of the {n_configs:,} configurations were run on one task only, so nobody can "
             "tell which of them are good on many"
         )
-    return None
+    n_unknown = sum(history.configs.index(e.trial.config) is None for e in observed)
+    if n_unknown:
+        yield (
+            f"{n_unknown} of the {len(observed)} observed configurations are none the store knows "
+            "in this space (spelled and rounded as --json gives them?)"
+        )
 
 
 def task_of_file(path: Path, data: Data) -> Task:
@@ -152,52 +171,3 @@ def task_of_file(path: Path, data: Data) -> Task:
         target=data.target,
         name=path.stem,
     )
-
-
-def read_observed(path: Path, metric: Metric) -> list[Evaluation]:
-    """Evaluations from a file: a JSON list, or a JSON object a line.
-
-    Each is `{"config": {...}, "value": 0.93}` in the metric's own direction, or has
-    `"status": "failed"` in place of a value; `"cost_s"` may be there.
-
-    Raises:
-        MalformedFile: It reads differently; the entry is named.
-    """
-    entries = _entries(path)
-    told = []
-    for nth, entry in enumerate(entries, 1):
-        config = entry.get("config") if isinstance(entry, dict) else None
-        if not isinstance(config, dict):
-            raise MalformedFile(
-                f"{path}, entry {nth}: no config; each entry reads "
-                '{"config": {...}, "value": 0.9}'
-            )
-        value, status = entry.get("value"), entry.get("status", "ok")
-        if status == "ok" and (not isinstance(value, int | float) or isinstance(value, bool)):
-            raise MalformedFile(
-                f'{path}, entry {nth}: its value is {value!r}; give a number, or "status": "failed"'
-            )
-        loss = float(as_loss(float(value), metric)) if status == "ok" else None
-        told.append(Evaluation(Trial(config, id=nth), loss, entry.get("cost_s"), status))
-    return told
-
-
-def _entries(path: Path) -> list[Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NotFound(f"no file {path} with observed evaluations") from error
-    except UnicodeDecodeError as error:
-        raise MalformedFile(
-            f"{path} is not text; give a JSON list or a JSON object a line"
-        ) from error
-    try:
-        found = json.loads(text)
-    except ValueError:
-        try:
-            found = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            raise MalformedFile(
-                f"{path} is neither a JSON list nor a JSON object a line ({error})"
-            ) from error
-    return found if isinstance(found, list) else [found]

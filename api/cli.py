@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -25,6 +28,7 @@ from metadb import __version__
 from metadb.errors import MetadbError, WrongUsage
 
 if TYPE_CHECKING:
+    from metadb.datafile import Data
     from metadb.store import Store
 
 app = App(
@@ -202,11 +206,13 @@ def recommend(
     observed
         What was run already: a JSON list (or lines) of {"config": {...}, "value": 0.9}.
     recommender
-        random, average_rank, portfolio or nearest.
+        portfolio and average_rank (the same for every task), nearest (by the task's
+        meta-features) or random.
     seed
         For recommenders that draw.
     """
-    from api.advice import advise, read_observed, task_of_file
+    from api.advice import advise, task_of_file
+    from api.observed import read_observed
 
     if (task is None) == (data is None):
         raise WrongUsage("say for what: give either --task ID or --data FILE --target COLUMN")
@@ -216,7 +222,9 @@ def recommend(
         if data is not None:
             from metadb.datafile import read_data
 
-            asked = task_of_file(data, read_data(data, target=target))
+            table = read_data(data, target=target)
+            asked = task_of_file(data, table)
+            _remark(common, f"{data.name}: {_read_as(table)}")
         else:
             asked = store.task(str(task))
         told = []
@@ -236,19 +244,31 @@ def recommend(
     if common.json:
         say_json(advice.as_dict() | {"metafeatures": dict(asked.metafeatures)})
         return EXIT_OK
-    _remark(common, f"{advice.recommender} on {advice.history}")
+    _remark(common, f"{advice.recommender}, learnt from {advice.learnt_from}")
     if advice.left_out:
         _remark(common, f"the store's own {advice.left_out} results of this task are left out")
-    if advice.caution:
-        _remark(common, f"caution: {advice.caution}")
+    for caution in advice.cautions:
+        _remark(common, f"caution: {caution}")
     for line in advice.lines():
         print(line)
     if not advice.recommendations:
         print("nothing left to try: every configuration the store knows was run")
-    elif not common.quiet:
+    elif advice.ids and not common.quiet:
         print("trace any of them: select * from recommendation_provenance where recommendation =")
         print(f"  '{advice.ids[0]}'")
     return EXIT_OK
+
+
+def _read_as(data: Data) -> str:
+    """How a user's file was understood, so that a wrong guess is seen."""
+    n_columns, n_nominal = data.x.num_columns, len(data.categorical)
+    text = f"{data.x.num_rows:,} rows, {n_columns} columns ({n_nominal} categorical)"
+    if data.target is not None:
+        classes = f", {len(data.classes)} classes" if data.classes else ""
+        text += f", target {data.target} ({data.kind}{classes})"
+    if data.dropped:
+        text += f", {data.dropped:,} rows without target left out"
+    return text
 
 
 @app.command
@@ -292,10 +312,19 @@ def forget(load: str, *, common: Common = _COMMON) -> int:
 
 
 @app.command
-def compact(*, common: Common = _COMMON) -> int:
-    """Put small files together, so that queries open fewer of them."""
+def compact(*, keep_days: float | None = None, common: Common = _COMMON) -> int:
+    """Put small files together, so that queries open fewer of them.
+
+    Parameters
+    ----------
+    keep_days
+        Also give disk space back: remove what only versions older than so many days need. Those
+        versions can then no longer be opened. Default: every version is kept.
+    """
+    if keep_days is not None and keep_days < 0:
+        raise WrongUsage(f"keep-days is {keep_days:g}; give 0 or more days")
     with _open(common) as store:
-        saved = store.compact()
+        saved = store.compact(keep_days=keep_days)
     if common.json:
         say_json({"files_saved": saved})
     else:
@@ -311,27 +340,52 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in words
+    with _heeding_ctrl_c() as pressed:
+        try:
+            code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+            return code if isinstance(code, int) else EXIT_OK
+        except KeyboardInterrupt:
+            return _interrupted(as_json=as_json)
+        except Exception as error:
+            if pressed:  # what an engine at work, or a module being loaded, made of it
+                return _interrupted(as_json=as_json)
+            return _failed(error, as_json=as_json)
+
+
+@contextmanager
+def _heeding_ctrl_c() -> Iterator[list[int]]:
+    """Ctrl-C as ever, and noted in the list; for the main thread, where signals arrive."""
+    pressed: list[int] = []
+
+    def press(number: int, frame: object) -> None:
+        pressed.append(number)
+        raise KeyboardInterrupt
+
+    if current_thread() is not main_thread():
+        yield pressed
+        return
+    before = signal.signal(signal.SIGINT, press)
     try:
-        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
-        return code if isinstance(code, int) else EXIT_OK
-    except (CycloptsError, WrongUsage) as error:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong; what is no one's mistake but ours goes on as it is."""
+    if isinstance(error, CycloptsError | WrongUsage):
         return _fail(str(error), "usage", EXIT_USAGE, as_json=as_json)
-    except MetadbError as error:
+    if isinstance(error, MetadbError):
         return _fail(str(error), type(error).__name__, EXIT_ERROR, as_json=as_json)
-    except FileNotFoundError as error:
+    if isinstance(error, FileNotFoundError):
         return _fail(f"there is no {error.filename}", "NotFound", EXIT_ERROR, as_json=as_json)
-    except PermissionError as error:
+    if isinstance(error, PermissionError):
         said = f"{error.filename} may not be read or written by this user"
         return _fail(said, "PermissionError", EXIT_ERROR, as_json=as_json)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         sys.stderr.close()
         return EXIT_OK
-    except KeyboardInterrupt:
-        return _interrupted(as_json=as_json)
-    except RuntimeError as error:  # what an engine makes of Ctrl-C while it works
-        if "interrupt" not in str(error).lower():
-            raise
-        return _interrupted(as_json=as_json)
+    raise error
 
 
 def _interrupted(*, as_json: bool) -> int:

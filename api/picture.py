@@ -24,7 +24,7 @@ class _Axes:
     tick: float
 
     def x(self, step: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (step - 1) / max(1, self.n - 1)
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (step - 1) / self.n
 
     def y(self, value: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (self.high - value) / (self.high - self.low)
@@ -78,6 +78,7 @@ def _line(axes: _Axes, name: str, line: Sequence[float], nth: int) -> str:
     path = f"M{axes.x(1):.1f},{axes.y(line[0]):.1f}" + "".join(
         f"H{axes.x(i):.1f}V{axes.y(v):.1f}" for i, v in enumerate(line[1:], 2)
     )
+    path += f"H{axes.x(len(line) + 1):.1f}"  # the last value holds for a step too
     colour, dash = _COLOURS[nth % len(_COLOURS)], _DASHES[nth % len(_DASHES)]
     stroke = f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
     x, y = _WIDTH - _RIGHT - 210, _TOP + 14 + 22 * nth

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,11 +107,9 @@ def printable(text: str) -> str:
 
 def plain(value: Any) -> Any:
     """A value that JSON does not know as one that it does."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if hasattr(value, "__int__") and value == int(value):
-        return int(value)
-    return str(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def config_text(config: Config) -> str:

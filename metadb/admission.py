@@ -263,7 +263,7 @@ def _once(
     finally:
         for relation in ("checked", "first", "clash"):
             con.unregister(relation)
-    _reject_conflicts(table, clash.column(key).to_pylist(), rejections)
+    _reject_conflicts(table, rows.take(clash.column("place")), rejections)
     n_same = rows.num_rows - n_distinct - clash.num_rows
     return Checked(first.select(table.arrow.names).cast(table.arrow), rejections, n_same)
 
@@ -290,11 +290,13 @@ def differs(table: Table, new: str, old: str) -> str:
     return " or ".join(parts)
 
 
-def _reject_conflicts(table: Table, keys: list[str], rejections: Rejections) -> None:
+def _reject_conflicts(table: Table, rows: pa.Table, rejections: Rejections) -> None:
+    """Count the rows that contradict one that is there, the first of them as the example."""
+    first = rows.slice(0, 1).to_pylist()
     rejections.add(
         f"conflict: its identity is there with other content ({', '.join(table.content)})",
-        len(keys),
-        f"{table.key} {keys[0]}" if keys else "",
+        rows.num_rows,
+        f"{table.name}: {_example(table, first[0])}" if first else "",
     )
 
 
@@ -340,9 +342,7 @@ class Novelty:
             return rows
         place, clash, foreign = (there.column(c).to_numpy() for c in ("place", "differs", "other"))
         keys = rows.column(key)
-        _reject_conflicts(
-            self.table, keys.take(pa.array(place[clash])).to_pylist(), self.rejections
-        )
+        _reject_conflicts(self.table, rows.take(pa.array(place[clash])), self.rejections)
         self.n_known += int((~clash).sum())
         if (foreign & ~clash).any():
             self.seen.append(keys.take(pa.array(place[foreign & ~clash])))

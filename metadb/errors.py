@@ -45,7 +45,3 @@ class NotAStore(MetadbError):
 
 class WrongUsage(MetadbError):
     """A command whose words do not fit together."""
-
-
-class Missing(MetadbError):
-    """An optional package that this call needs and that is not installed."""

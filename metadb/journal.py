@@ -84,8 +84,11 @@ class Journal:
 def orphans(folder: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
     """Journals whose writers are gone, with their lines; each is removed after its turn.
 
-    The lock is held meanwhile, so two openers never fold one journal at once.
+    The lock is held meanwhile, so two openers never fold one journal at once. Who may not write
+    here leaves them to those who may.
     """
+    if not os.access(folder, os.W_OK):
+        return
     for path in sorted(folder.glob("*.jsonl")):
         try:
             file = path.open("rb")

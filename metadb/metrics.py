@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metadb.errors import InvalidMetric
+from metadb.errors import InvalidMetric, InvalidRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,32 @@ def metric_of(row: Mapping[str, object]) -> Metric:
         upper=None if upper is None else float(upper),  # type: ignore[arg-type]
         doc=str(row.get("doc") or ""),
     )
+
+
+def differ(one: Metric, other: Metric) -> bool:
+    """Whether two metrics of one name contradict each other in direction or bounds."""
+    return (one.lower_is_better, one.lower, one.upper) != (
+        other.lower_is_better,
+        other.lower,
+        other.upper,
+    )
+
+
+def check_score(metric: Metric, value: float | None, status: str = "ok") -> None:
+    """Let a score pass that is finite and within its metric's bounds, or not asked for.
+
+    Raises:
+        InvalidRows: It is not.
+    """
+    if value is None and status != "ok":
+        return
+    if value is None or not math.isfinite(value):
+        raise InvalidRows(
+            f"the score of {metric.name} is {value}; give a finite number, or status='failed'"
+        )
+    low, high = metric.lower, metric.upper
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise InvalidRows(
+            f"the score {value} of {metric.name} is outside its bounds [{low}, {high}]; a percent "
+            "or a loss under a score's name? give the score in the metric's own unit"
+        )

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from metadb.adding import fitting
 from metadb.admission import ID
-from metadb.errors import InvalidRows
+from metadb.errors import InvalidMetric, InvalidRows, NotFound
 from metadb.identity import canonical_config, config_id
 from metadb.journal import Journal, orphans
 from metadb.loads import Load
-from metadb.metrics import METRICS, Metric, canonical, metric_row
+from metadb.metrics import METRICS, Metric, canonical, check_score, differ, metric_row
 from metadb.records import STATUSES, Config, Rows, Task
 from metadb.schema import TABLES
 from metadb.tables import forked
@@ -62,7 +62,7 @@ class Recorder:
     ) -> str:
         """Write one evaluation through to the journal; `row` is what `evaluations` says of it."""
         journal = self._mine() or self._open()
-        metric = self._metric(str(row["metric"]))
+        metric = self._metric(row["metric"])
         name = space if isinstance(space, str) else space.name
         if not name or not isinstance(name, str):
             raise InvalidRows("the space has no name; give one: ConfigurationSpace(name=...)")
@@ -129,12 +129,25 @@ class Recorder:
         self._written.clear()
         return self._journal
 
-    def _metric(self, name: str) -> Metric:
-        name = canonical(name)
+    def _metric(self, metric: str | Metric) -> Metric:
+        name = canonical(metric if isinstance(metric, str) else metric.name)
+        if isinstance(metric, Metric) and name not in self._metrics:
+            self._metrics[name] = self._own(metric, name)
+        if isinstance(metric, Metric) and differ(self._metrics[name], metric):
+            raise InvalidMetric(
+                f"the store has {self._metrics[name]}, which {metric} contradicts; rename yours"
+            )
         if name not in self._metrics:
             known = METRICS.get(name) if forked() else None
             self._metrics[name] = known or self._store.metric(name)
         return self._metrics[name]
+
+    def _own(self, metric: Metric, name: str) -> Metric:
+        """A metric of the caller's own, or the one of that name that is known."""
+        try:
+            return self._store.metric(name)
+        except NotFound:
+            return metric
 
     def _entities(
         self,
@@ -255,7 +268,7 @@ def _checked(row: dict[str, Any], metric: Metric) -> dict[str, Any]:
     value = None if row["value"] is None else _number("value", row["value"])
     if status not in {"ok", "censored"}:
         value = None  # a run without a score has none, whatever number stands in its place
-    _check_score(metric, value, status)
+    check_score(metric, value, status)
     cost_s = None if row["cost_s"] is None else _number("cost_s", row["cost_s"])
     if cost_s is not None and not 0 <= cost_s < math.inf:
         raise InvalidRows(f"cost_s is {cost_s}; give seconds, or leave it out")
@@ -287,18 +300,3 @@ def _integer(name: str, value: Any, limit: int) -> int:
     if not -limit <= whole < limit:
         raise InvalidRows(f"{name} is {whole}, more than its column holds")
     return whole
-
-
-def _check_score(metric: Metric, value: float | None, status: str) -> None:
-    if value is None and status != "ok":
-        return
-    if value is None or not math.isfinite(value):
-        raise InvalidRows(
-            f"the score of {metric.name} is {value}; give a finite number, or status='failed'"
-        )
-    low, high = metric.lower, metric.upper
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise InvalidRows(
-            f"the score {value} of {metric.name} is outside its bounds [{low}, {high}]; a percent "
-            "or a loss under a score's name? give the score in the metric's own unit"
-        )

@@ -181,8 +181,11 @@ class Store:
             return metric_of(rows[0])
         if canonical(name) in METRICS:
             return METRICS[canonical(name)]
-        there = self.sql("select metric from metrics order by 1").column("metric")
-        raise NotFound(f"no metric {name!r}; there are {', '.join(there) or sorted(METRICS)}")
+        there = {*self.sql("select metric from metrics").column("metric"), *METRICS}
+        raise NotFound(
+            f"no metric {name!r}; there are {', '.join(sorted(there))}; to record one of your own, "
+            "say what it is: metadb.metrics.Metric(name, lower_is_better)"
+        )
 
     def history(
         self, space: str, metric: str | None = None, *, tasks: Sequence[str] | None = None
@@ -289,8 +292,13 @@ class Store:
         self._recorder.forget()
         return gone
 
-    def compact(self) -> dict[str, int]:
-        """Put small files together, so that queries open fewer; returns how many fewer."""
+    def compact(self, *, keep_days: float | None = None) -> dict[str, int]:
+        """Put small files together, so that queries open fewer; returns how many fewer.
+
+        Args:
+            keep_days: Also remove from disk what no version of the last so many days needs; older
+                versions can then no longer be opened. Default: every version is kept.
+        """
         self._check_writable()
         self.flush()
         saved = {}
@@ -299,6 +307,8 @@ class Store:
             if before > 1:
                 self._tables.rewrite(name, lambda delta: delta.optimize.compact())
             saved[name] = before - len(self._tables.open(name).file_uris())
+            if keep_days is not None:
+                self._tables.vacuum(name, keep_days)
         return saved
 
     # -- recording ----------------------------------------------------------------------------
@@ -309,7 +319,7 @@ class Store:
         config: Config,
         *,
         space: str | ConfigurationSpace,
-        metric: str,
+        metric: str | Metric,
         value: float | None = None,
         status: str = "ok",
         budget: float = 1.0,
@@ -329,6 +339,7 @@ class Store:
         Args:
             task: A task, or the id of one that the store has.
             space: The space itself, or its name.
+            metric: A metric by name, or one of your own: `Metric("mine", lower_is_better=False)`.
             value: The score in the metric's own direction; None unless status is ok.
             run: An id of the run; default: a new one, so that nothing is taken for a repeat.
 
@@ -336,6 +347,7 @@ class Store:
 
         Raises:
             NotFound: A task id or metric that is not known.
+            InvalidMetric: A metric of your own that contradicts the one the store has.
             InvalidConfig: The config is outside the space.
             InvalidRows: A score that is NaN, infinite, missing or outside its metric's bounds.
         """
@@ -365,6 +377,24 @@ class Store:
         adding = Adding(self._tables, load.id, memory=self._memory, definition=None)
         self._loads.tally(load, adding.run(fitted))
 
+    def behind(self, recommendation: Recommendation, metric: str) -> list[str]:
+        """The evaluations that a recommendation rests on, as ids.
+
+        As in a History's matrix, each config counts at the largest budget it was given.
+        """
+        because = recommendation.because
+        found = self.snapshot.sql(
+            """
+            select evaluation from evaluations
+            where task in (select unnest(?::varchar[]))
+                and config in (select unnest(?::varchar[])) and metric = ?
+            qualify dense_rank() over (partition by task, config order by budget desc) = 1
+            order by task, fold, evaluation
+            """,
+            [list(because.tasks), list(because.configs), because.metric or metric],
+        )
+        return list(found.column("evaluation").to_pylist())
+
     def record_recommendations(
         self,
         task: Task | str,
@@ -383,18 +413,6 @@ class Store:
         now = datetime.now(UTC).replace(tzinfo=None)
         rows = []
         for rank, recommendation in enumerate(recommendations, 1):
-            because = recommendation.because
-            behind = snapshot.sql(
-                """
-                select evaluation from evaluations
-                where task in (select unnest(?::varchar[]))
-                    and config in (select unnest(?::varchar[])) and metric = ?
-                -- as in a History's matrix, each config at the largest budget it was given
-                qualify dense_rank() over (partition by task, config order by budget desc) = 1
-                order by task, fold, evaluation
-                """,
-                [list(because.tasks), list(because.configs), because.metric or metric],
-            )
             rows.append(
                 {
                     "recommendation": uuid.uuid4().hex,
@@ -408,8 +426,8 @@ class Store:
                     "hyperparameters": canonical_config(recommendation.config),
                     "expected_loss": recommendation.expected_loss,
                     "probability": recommendation.probability,
-                    "tasks": list(because.tasks),
-                    "evaluations": behind.column("evaluation").to_pylist(),
+                    "tasks": list(recommendation.because.tasks),
+                    "evaluations": self.behind(recommendation, metric),
                     "store_version": version_text(snapshot.version),
                 }
             )

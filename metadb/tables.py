@@ -207,6 +207,18 @@ class Tables:
         with _locked(self.root / "tables" / f"{name}.lock"):
             self._retry(lambda: change(self.open(name)))
 
+    def vacuum(self, name: str, keep_days: float) -> None:
+        """Remove files that no version of the last `keep_days` days needs."""
+        self.rewrite(
+            name,
+            lambda delta: delta.vacuum(
+                retention_hours=round(24 * keep_days),
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=True,
+            ),
+        )
+
     def _retry(self, change: Callable[[], Any]) -> None:
         for attempt in range(_ATTEMPTS):
             try:

@@ -27,8 +27,8 @@ class Nearest:
 
     Distance: the mean over the meta-features that both tasks have of |a - b|, where every feature
     is first replaced by the share of past tasks that are below it (so that counts over decades and
-    ratios weigh alike). `neighbours` tasks are asked. `expected_loss` is the normalised regret
-    of the config on the neighbour that named it. Cost: one pass over (tasks, features).
+    ratios weigh alike). `neighbours` tasks are asked. `expected_loss` is the mean normalised regret
+    of the config over the neighbours that ran it. Cost: one pass over (tasks, features).
     """
 
     configs: Configs
@@ -76,14 +76,16 @@ class Nearest:
                 if config not in chosen and self.regret[t, config] < 1.0:
                     chosen[config] = int(t)
                 if len(chosen) == k:
-                    return self._recommendations(chosen)
-        return self._recommendations(chosen)
+                    return self._recommendations(chosen, near)
+        return self._recommendations(chosen, near)
 
-    def _recommendations(self, chosen: dict[int, int]) -> list[Recommendation]:
+    def _recommendations(
+        self, chosen: dict[int, int], near: NDArray[np.intp]
+    ) -> list[Recommendation]:
         return [
             Recommendation(
                 self.configs[config],
-                expected_loss=float(self.regret[t, config]),
+                expected_loss=float(np.nanmean(self.regret[near, config])),
                 because=Because((self.tasks[t],), (self.configs.ids[config],), self.metric),
             )
             for config, t in chosen.items()

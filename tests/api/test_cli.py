@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -202,6 +207,120 @@ def test_bad_files_are_named(said, tmp_path, csv_file):
     code, _, err = said(*words)
     assert code == 1
     assert "entry 1" in err
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"config": {}, "value": float("nan")}, "is nan; give a finite number"),
+        ({"config": {}, "value": 55}, "outside its bounds"),
+        ({"config": {}, "value": "good"}, "give a number"),
+        ({"config": {}, "status": "burnt"}, "there are ok, failed"),
+    ],
+)
+def test_an_impossible_observation_is_refused(said, tmp_path, entry, sentence):
+    told = tmp_path / "observed.json"
+    told.write_text(json.dumps([entry]))
+    words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "--observed"]
+    code, _, err = said(*words, told)
+    assert code == 1
+    assert "entry 1" in err
+    assert sentence in err
+
+
+def test_what_makes_advice_doubtful_is_said(said, tmp_path):
+    told = tmp_path / "observed.json"
+    told.write_text(json.dumps([{"config": {"learner": "nosuch"}, "value": 0.5}]))
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("a,b\n" + "\n".join(f"{i},{i * 1.5 + 0.25}" for i in range(200)) + "\n")
+    one = tmp_path / "one.csv"
+    one.write_text("a,b\n" + "\n".join(f"{i},yes" for i in range(20)) + "\n")
+    words = ["recommend", "--space", "classifier", "-k", 2]
+    _, _, err = said(*words, "--data", numbers, "--observed", told)
+    assert "caution: this task is a regression, the past tasks are classification" in err
+    assert "caution: 1 of the 1 observed configurations" in err
+    assert "numbers.csv: 200 rows, 1 columns (0 categorical), target b (regression)" in err
+    _, out, _ = said(*words, "--data", one, "--json")
+    assert "one class only" in json.loads(out)["cautions"][0]
+
+
+def test_numbers_that_json_does_not_know_are_null(said):
+    query = "select 'nan'::double as a, '-inf'::double as b, 1.5 as c"
+    for words in (["--json"], ["--format", "json"]):
+        out = json.loads(said("sql", query, *words)[1])
+        rows = out["rows"] if isinstance(out, dict) else out
+        assert rows == [{"a": None, "b": None, "c": 1.5}]
+    code, _, err = said("sql", "select 1 as a, 2 as a", "--format", "json")
+    assert code == 1
+    assert "two columns are named 'a'" in err
+
+
+def test_an_answer_in_a_file_is_whole_and_of_the_kind_its_name_says(said, tmp_path):
+    query = "select config, hyperparameters from configs order by config"
+    assert said("sql", query, "-o", tmp_path / "c.parquet")[0] == 0
+    assert pq.read_table(tmp_path / "c.parquet").num_rows == 210
+    assert said("sql", query, "--format", "table", "-o", tmp_path / "c.txt")[0] == 0
+    assert len((tmp_path / "c.txt").read_text().splitlines()) == 211
+    code, _, err = said("sql", query, "-o", tmp_path / "c.xlsx")
+    assert code == 1
+    assert "does not say its format" in err
+    code, _, err = said("sql", query, "-o", tmp_path / "none" / "c.csv")
+    assert code == 1
+    assert "there is no folder" in err
+
+
+def test_sql_may_begin_with_a_comment_and_come_from_stdin(said, monkeypatch):
+    assert said("sql", "-- a comment\nselect 1 as one", "--format", "csv")[1] == '"one"\n1\n'
+    monkeypatch.setattr(sys, "stdin", io.StringIO("select 2 as two"))
+    assert said("sql", "-", "--format", "csv")[1] == '"two"\n2\n'
+
+
+@pytest.mark.parametrize("delay_s", [0.6, 1.0, 1.6])
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(tmp_path, delay_s):
+    path = tmp_path / "store"
+    command = [
+        sys.executable,
+        "-m",
+        "api.cli",
+        "ingest",
+        "table",
+        str(SAMPLE),
+        "--store",
+        str(path),
+    ]
+    work = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay_s)
+    work.send_signal(signal.SIGINT)
+    _, err = work.communicate(timeout=60)
+    assert work.returncode in {0, 130}, err
+    if work.returncode == 130:
+        assert "interrupted; what was added stays" in err
+        assert "Traceback" not in err
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "0 rows turned away" in again.stdout
+    with Store(path) as store:
+        assert store.sql("select count(*) as n from evaluations").column("n") == [282_240]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who may not write")
+def test_who_may_only_read_is_answered_too(tmp_path_factory):
+    folder = Path(tempfile.mkdtemp(prefix="metadb-shared-"))
+    folder.chmod(0o755)
+    path = folder / "store"
+    assert main(["ingest", "table", str(SAMPLE), "--store", str(path), "--quiet"]) == 0
+    script = (  # once as root, so that every module is loaded: root's files may be closed to others
+        "import os, sys; from api.cli import main; main(sys.argv[1:]);"
+        "print('now'); os.setgid(65534); os.setuid(65534); sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words, "--store", str(path)],
+        capture_output=True, text=True, cwd=SAMPLE.parents[1],
+    )  # fmt: skip
+    shutil.rmtree(folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("now")[1].count("rests on") == 2
+    assert "this advice is not kept" in done.stderr
 
 
 def test_asking_creates_no_store(tmp_path, said):

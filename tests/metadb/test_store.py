@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 from ConfigSpace import ConfigurationSpace
 
-from metadb.errors import InvalidConfig, InvalidRows, MetadbError, NotFound, QueryRefused
+from metadb.errors import (
+    InvalidConfig,
+    InvalidMetric,
+    InvalidRows,
+    MetadbError,
+    NotFound,
+    QueryRefused,
+)
 from metadb.identity import config_id
-from metadb.metrics import METRICS
+from metadb.metrics import METRICS, Metric
 from metadb.records import Because, Recommendation, Rows, Task
 from metadb.store import Load, Store
 from tests.conftest import SPACE, block, config, content, entities, evaluation, facts, rows_of
@@ -343,7 +350,7 @@ def test_what_is_not_there_is_named_with_what_is(store):
         store.task("toy:task/O")
     with pytest.raises(NotFound, match="there are svm"):
         store.space("svn")
-    with pytest.raises(NotFound, match="there are accuracy, log_loss"):
+    with pytest.raises(NotFound, match=r"there are accuracy, balanced_accuracy, .*log_loss"):
         store.metric("beauty")
     with pytest.raises(NotFound, match="its metrics are accuracy"):
         store.history("svm", "log_loss")
@@ -463,3 +470,36 @@ def test_a_closed_store_can_be_used_again(path):
     assert n_evaluations(store) == 2
     store.close()
     assert not os.listdir(path / "journal")
+
+
+def test_a_metric_of_ones_own_is_recorded_and_may_not_be_contradicted(tmp_path):
+    mine = Metric("beauty", lower_is_better=False, lower=0.0)
+    with Store(tmp_path / "store") as store:
+        task = Task("toy:task/own")
+        store.record(task, {"x": 1}, space="own", metric=mine, value=3.5)
+        store.record(task, {"x": 2}, space="own", metric=mine, value=2.5)
+        assert store.sql(
+            "select metric, value, loss from losses order by value"
+        ).table.to_pylist() == [
+            {"metric": "beauty", "value": 2.5, "loss": -2.5},
+            {"metric": "beauty", "value": 3.5, "loss": -3.5},
+        ]
+        with pytest.raises(InvalidRows, match="outside its bounds"):
+            store.record(task, {"x": 3}, space="own", metric=mine, value=-1.0)
+    with Store(tmp_path / "store") as store, pytest.raises(InvalidMetric, match="contradicts"):
+        store.record(task, {"x": 3}, space="own", metric=Metric("beauty", True), value=1.0)
+
+
+def test_compacting_with_days_to_keep_gives_space_back(tmp_path):
+    def size():
+        return sum(p.stat().st_size for p in (tmp_path / "store").rglob("*.parquet"))
+
+    with Store(tmp_path / "store") as store:
+        for i in range(12):
+            store.record(Task("toy:task/1"), {"x": i}, space="s", metric="accuracy", value=0.5)
+            store.flush()
+        store.compact()
+        before, answer = size(), store.sql("select * from evaluations order by run").table
+        store.compact(keep_days=0)
+        assert size() < before / 2
+        assert store.sql("select * from evaluations order by run").table == answer
