@@ -145,9 +145,7 @@ def _show(lines: Lines, picture: Path) -> None:
     reached = next((i for i, v in enumerate(warm, 1) if v <= cold[9]), None)
     when = f"after {reached}" if reached else "in none of its 20"
     print(f"   what the cold start has after 10 evaluations, the warm start has {when};")
-    print(
-        f"   after all {TRIALS} the cold start is at {cold[-1]:.4f}, the warm start at {warm[-1]:.4f}"
-    )
+    print(f"   after all {TRIALS} the cold start has {cold[-1]:.4f}, the warm one {warm[-1]:.4f}")
     print("   (one data set proves little: docs/benchmarks.md has the same for 28 tasks)")
     title = f"Breast cancer: best error rate so far, mean of {len(SEEDS)} searches"
     picture.write_text(
