@@ -152,7 +152,7 @@ def kill_loads(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     figures = {"kills": 0, "mid_load": 0, "completions": 0, "unreadable": 0, "dangling": 0,
                "doubled": 0, "different": 0}  # fmt: skip
     path = folder / "killed"
-    for nth in range(kills):
+    while figures["kills"] < kills:  # a load that was done before its turn does not count
         child = _child("fill", path)
         time.sleep(rng.uniform(0.1, duration))
         child.send_signal(signal.SIGKILL)
@@ -161,14 +161,14 @@ def kill_loads(folder: Path, kills: int, seed: int) -> dict[str, Any]:
         try:
             state = whole(path)
         except Exception as error:
-            print(f"kill {nth}: {error}", file=sys.stderr)
+            print(f"kill {figures['kills']}: {error}", file=sys.stderr)
             figures["unreadable"] += 1
             break
         figures["mid_load"] += 0 < state["n"] < CHUNKS * CHUNK
         figures["dangling"] += state["n_dangling"] > 0
         figures["doubled"] += state["n"] != state["n_distinct"]
         # A load that has run to its end starts anew; else every tenth is completed and compared.
-        if state["n"] == CHUNKS * CHUNK or nth % 10 == 9:
+        if state["n"] == CHUNKS * CHUNK or figures["kills"] % 10 == 0:
             fill_again = _child("fill", path)
             fill_again.wait()
             figures["completions"] += 1
