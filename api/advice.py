@@ -108,11 +108,18 @@ def advise(
         ids = store.record_recommendations(
             task, advised, space=space, metric=history.metric, recommender=recommender
         )
+        kept = store.sql(
+            "select evaluations from recommendations where recommendation in (select unnest(?)) "
+            "order by rank",
+            [ids],
+        )
+        evaluations = kept.column("evaluations")
     except OSError as error:
         if error.errno not in {EACCES, EPERM, EROFS}:
             raise
         cautions.append("the store may not be written to, so this advice is not kept in it")
         ids = []
+        evaluations = [store.snapshot.behind(r, history.metric) for r in advised]
     return Advice(
         task=task,
         space=space,
@@ -126,7 +133,7 @@ def advise(
         cautions=tuple(cautions),
         ids=tuple(ids),
         recommendations=tuple(advised),
-        evaluations=tuple(tuple(store.behind(r, history.metric)) for r in advised),
+        evaluations=tuple(map(tuple, evaluations)),
     )
 
 

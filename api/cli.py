@@ -102,7 +102,9 @@ def ingest(source: str, *paths: Path, common: Common = _COMMON) -> int:
 
 def _loaded(row: dict[str, Any], added: dict[str, int], known: dict[str, int]) -> str:
     parts = [f"{n:,} {table}" for table, n in added.items() if n and table != "sightings"]
-    there = sum(n for table, n in known.items() if table in {"evaluations", "metafeatures"})
+    from metadb.loads import FACTS
+
+    there = sum(known.get(table, 0) for table in FACTS)
     new = ", ".join(parts) or "nothing"
     return (
         f"{row['load']}: added {new}; {there:,} facts were known, "
@@ -229,8 +231,8 @@ def recommend(
             asked = store.task(str(task))
         told = []
         if observed is not None:
-            name = metric or store.history(space).metric
-            told = read_observed(observed, store.metric(name))
+            scale = store.metric(metric or store.main_metric(space))
+            told = read_observed(observed, scale)
         advice = advise(
             store,
             asked,

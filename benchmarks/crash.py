@@ -30,10 +30,10 @@ import pyarrow as pa
 
 from benchmarks.machine import write
 from metadb.identity import canonical_config, config_id
-from metadb.metrics import METRICS
+from metadb.metrics import METRICS, metric_row
 from metadb.records import Rows, Task
 from metadb.schema import TABLES
-from metadb.store import Load, Store, metric_row
+from metadb.store import Load, Store
 
 CHUNKS, CHUNK = 20, 2_000
 N_CONFIGS = 100

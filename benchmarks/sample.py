@@ -113,7 +113,7 @@ SCHEMA = pa.schema(
 )
 
 
-def run_pair(task: SampleTask, learner: str, configs: list[dict[str, Any]], target: Path) -> int:
+def run_pair(task: SampleTask, configs: list[dict[str, Any]], target: Path) -> int:
     """Evaluate the configs of one learner on one task and write them; returns the rows written."""
     from threadpoolctl import threadpool_limits
 
@@ -140,7 +140,7 @@ def main() -> None:
         for learner in LEARNERS:
             target = arguments.work / f"{task.name}--{learner}.parquet"
             if not target.exists():
-                pending.append((task, learner, configs[learner], target))
+                pending.append((task, configs[learner], target))
     with ProcessPoolExecutor(arguments.workers) as pool, Progress() as progress:
         bar = progress.add_task("task x learner", total=len(pending))
         for future in as_completed(pool.submit(run_pair, *pair) for pair in pending):

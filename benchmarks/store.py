@@ -23,9 +23,9 @@ import pyarrow as pa
 
 from benchmarks.machine import in_process, peak_mb, write
 from metadb.identity import canonical_config, config_ids
-from metadb.metrics import METRICS
+from metadb.metrics import METRICS, metric_row
 from metadb.records import Rows
-from metadb.store import Load, Store, metric_row
+from metadb.store import Load, Store
 
 N_CONFIGS = 10_000
 MEMORY = "200MB"

@@ -32,9 +32,6 @@ BLOCK_BYTES = 1 << 22
 MAX_JSON_BYTES = 1 << 30
 """A JSON file (not lines) is read whole, and refused where it is larger."""
 
-MAX_DIGITS = 1000
-"""A longer text is no number, whatever it looks like."""
-
 MISSING = ("", "NA", "N/A", "null", "NULL", "None", "?")
 """What stands for a missing number or id in a CSV file; of a hyperparameter only nothing does."""
 
@@ -107,7 +104,7 @@ class Batch:
         if self.written == "json":
             return mapped(column, lambda text: text and _tidy(json.loads(text), whole))
         if self.written == "text":
-            return mapped(column, lambda text: _tidy(_typed(text), whole) if text else None)
+            return mapped(column, lambda text: _tidy(typed(text), whole) if text else None)
         return mapped(column, lambda value: _tidy(value, whole))
 
     def configs(self, name: str) -> pa.Array:
@@ -292,10 +289,6 @@ def _tidy(value: Any, whole: bool) -> str | None:
     if whole and isinstance(value, float) and value % 1 == 0:
         value = int(value)
     return _dumped(value + 0.0 if isinstance(value, float) else value)
-
-
-def _typed(text: str) -> float | int | str | bool:
-    return typed(text) if len(text) <= MAX_DIGITS else text
 
 
 def _dumped(value: Any) -> str | None:

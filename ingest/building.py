@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metadb.errors import NotFound
-from metadb.metrics import Metric
+from metadb.metrics import Metric, metric_row
 from metadb.protocols import Floats
 from metadb.records import Rows
 from metadb.schema import TABLES
@@ -124,16 +124,9 @@ def distinct(values: Iterable[Hashable]) -> list[Any]:
 
 def metric_rows(metrics: Iterable[Metric]) -> pa.Table:
     """Rows of `metrics`."""
-    metrics = list(metrics)
-    return rows(
-        "metrics",
-        metric=[metric.name for metric in metrics],
-        lower_is_better=[metric.lower_is_better for metric in metrics],
-        unit=[metric.unit for metric in metrics],
-        lower=[metric.lower for metric in metrics],
-        upper=[metric.upper for metric in metrics],
-        doc=[metric.doc for metric in metrics],
-    )
+    found = [metric_row(metric) for metric in metrics]
+    columns = [field for field in TABLES["metrics"].arrow if field.name != "load"]
+    return pa.Table.from_pylist(found, schema=pa.schema(columns))
 
 
 def metafeature_rows(

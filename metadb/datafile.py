@@ -79,7 +79,7 @@ def read_data(path: str | Path, *, target: str | None = None, kind: str | None =
     does one of whole numbers with at most `max(2, min(20, sqrt(rows)))` distinct values, except
     in an ARFF file, whose declaration (nominal or numeric) decides. All else is regression.
 
-    The file is held in memory: text at most `tablefile.MAX_BYTES` (unpacked; the peak is about 8
+    The file is held in memory: text at most `arff.MAX_BYTES` (unpacked; the peak is about 8
     times that), a table at most `tablefile.MAX_CELLS`.
 
     Args:

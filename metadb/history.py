@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from metadb.errors import InvalidRows, NotFound
 from metadb.identity import canonical_config, config_ids, parse_config
+from metadb.protocols import Floats
 from metadb.records import Config, Task
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-Floats = NDArray[np.float64]
 _MAX_CELLS = 250_000_000
 
 

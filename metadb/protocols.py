@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -58,4 +58,4 @@ class Optimizer(Protocol):
         """Take results in, in any order and any grouping."""
 
 
-__all__ = ["Floats", "Iterator", "Optimizer", "Recommender", "Source", "Surrogate"]
+__all__ = ["Floats", "Optimizer", "Recommender", "Source", "Surrogate"]

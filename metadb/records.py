@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,6 +107,3 @@ class Recommendation:
     expected_loss: float | None = None
     probability: float | None = None
     because: Because = field(default_factory=Because)
-
-
-Values = Sequence[Any]

@@ -23,6 +23,7 @@ from metadb.tables import data_files
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+    from metadb.records import Recommendation
     from metadb.tables import Tables
 
 _FIXINGS = 50
@@ -138,6 +139,24 @@ class Snapshot:
             {"name": space},
         )
         return str(found.column(0)[0].as_py()) if found.num_rows else None
+
+    def behind(self, recommendation: Recommendation, metric: str) -> list[str]:
+        """The evaluations that a recommendation rests on, as ids.
+
+        As in a History's matrix, each config counts at the largest budget it was given.
+        """
+        because = recommendation.because
+        found = self.sql(
+            """
+            select evaluation from evaluations
+            where task in (select unnest(?::varchar[]))
+                and config in (select unnest(?::varchar[])) and metric = ?
+            qualify dense_rank() over (partition by task, config order by budget desc) = 1
+            order by task, fold, evaluation
+            """,
+            [list(because.tasks), list(because.configs), because.metric or metric],
+        )
+        return list(found.column("evaluation").to_pylist())
 
     def _make_space_views(self) -> None:
         """`space.<name>`: one row a config, one typed column a hyperparameter."""

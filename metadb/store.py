@@ -17,7 +17,7 @@ from metadb.adding import Adding, fitting
 from metadb.errors import MetadbError, NotFound
 from metadb.identity import canonical_config, config_id
 from metadb.loads import Added, Load, Loads
-from metadb.metrics import METRICS, Metric, canonical, metric_of, metric_row
+from metadb.metrics import METRICS, Metric, canonical, metric_of
 from metadb.recording import Recorder
 from metadb.records import Config, Recommendation, Rows, Task
 from metadb.result import Result
@@ -187,6 +187,25 @@ class Store:
             "say what it is: metadb.metrics.Metric(name, lower_is_better)"
         )
 
+    def main_metric(self, space: str) -> str:
+        """The score (not the time) with the most evaluations in a space.
+
+        Raises:
+            NotFound: No such space, or one without evaluations.
+        """
+        counts = self.sql(
+            """
+            select e.metric from evaluations e join configs c on c.config = e.config
+            join metrics m on m.metric = e.metric
+            where c.space = ? group by e.metric, m.unit
+            order by m.unit = 's', count(*) desc, e.metric limit 1
+            """,
+            [space],
+        ).column("metric")
+        if not counts:
+            raise self._no_space(space)
+        return str(counts[0])
+
     def history(
         self, space: str, metric: str | None = None, *, tasks: Sequence[str] | None = None
     ) -> History:
@@ -194,7 +213,7 @@ class Store:
 
         Args:
             space: Name of the space.
-            metric: Default: the score (not the time) with the most evaluations in the space.
+            metric: Default: the space's `main_metric`.
             tasks: Only these.
 
         Raises:
@@ -202,19 +221,7 @@ class Store:
         """
         from metadb.gathering import gather
 
-        if metric is None:
-            counts = self.sql(
-                """
-                select e.metric from evaluations e join configs c on c.config = e.config
-                join metrics m on m.metric = e.metric
-                where c.space = ? group by e.metric, m.unit
-                order by m.unit = 's', count(*) desc, e.metric limit 1
-                """,
-                [space],
-            ).column("metric")
-            if not counts:
-                raise self._no_space(space)
-            metric = str(counts[0])
+        metric = metric or self.main_metric(space)
         history = gather(
             self.snapshot, space, self.metric(metric), self.snapshot.definition(space), tasks
         )
@@ -377,24 +384,6 @@ class Store:
         adding = Adding(self._tables, load.id, memory=self._memory, definition=None)
         self._loads.tally(load, adding.run(fitted))
 
-    def behind(self, recommendation: Recommendation, metric: str) -> list[str]:
-        """The evaluations that a recommendation rests on, as ids.
-
-        As in a History's matrix, each config counts at the largest budget it was given.
-        """
-        because = recommendation.because
-        found = self.snapshot.sql(
-            """
-            select evaluation from evaluations
-            where task in (select unnest(?::varchar[]))
-                and config in (select unnest(?::varchar[])) and metric = ?
-            qualify dense_rank() over (partition by task, config order by budget desc) = 1
-            order by task, fold, evaluation
-            """,
-            [list(because.tasks), list(because.configs), because.metric or metric],
-        )
-        return list(found.column("evaluation").to_pylist())
-
     def record_recommendations(
         self,
         task: Task | str,
@@ -427,7 +416,7 @@ class Store:
                     "expected_loss": recommendation.expected_loss,
                     "probability": recommendation.probability,
                     "tasks": list(recommendation.because.tasks),
-                    "evaluations": self.behind(recommendation, metric),
+                    "evaluations": snapshot.behind(recommendation, metric),
                     "store_version": version_text(snapshot.version),
                 }
             )
@@ -491,4 +480,4 @@ class Store:
         )._repr_html_()
 
 
-__all__ = ["Added", "Load", "Store", "metric_row"]
+__all__ = ["Added", "Load", "Store"]

@@ -15,11 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from metadb.arff import read_arff
+from metadb.arff import MAX_BYTES, read_arff
 from metadb.errors import MalformedFile
-
-MAX_BYTES = 2**30
-"""A text file that is larger, or unpacks to more, is refused."""
 
 MAX_CELLS = 5 * 10**8
 """A table of more rows x columns is refused."""

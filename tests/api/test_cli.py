@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from api.advice import DEFAULT
 from api.cli import app, main
+from ingest import SOURCES
 from metadb.store import Store
 from recommenders import RECOMMENDERS
 
@@ -338,7 +340,7 @@ def test_forget_and_compact(tmp_path, said):
     assert said("compact", on=path)[0] == 0
     code, out, _ = said("forget", load, on=path)
     assert code == 0
-    assert "282,240" in out or "evaluations" in out
+    assert "282,240 evaluations" in out
     with Store(path) as store:
         assert store.sql("select count(*) as n from evaluations").column("n") == [0]
 
@@ -353,6 +355,19 @@ def test_every_command_has_help_and_takes_the_store(capfd):
         assert "--store" in out
         assert "--json" in out
         assert "--quiet" in out
+
+
+def test_help_names_every_registered_source_and_recommender(capfd):
+    for command, names in (("ingest", SOURCES), ("recommend", RECOMMENDERS)):
+        capfd.readouterr()
+        assert main([command, "--help"]) == 0
+        out = " ".join(capfd.readouterr().out.replace("│", " ").split())
+        assert all(name in out for name in names)
+
+
+def test_the_default_recommender_of_the_command_is_that_of_the_answer(said):
+    words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 1]
+    assert json.loads(said(*words, "--json")[1])["recommender"] == DEFAULT
 
 
 def test_the_installed_command_runs_as_a_process(store):
