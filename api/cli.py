@@ -354,6 +354,11 @@ def main(arguments: list[str] | None = None) -> int:
             return _failed(error, as_json=as_json)
 
 
+class _Pressed(KeyboardInterrupt):
+    """Ctrl-C by another name: Python ends a process by SIGINT, whatever its exit code, once a plain
+    KeyboardInterrupt has passed through a module being loaded."""
+
+
 @contextmanager
 def _heeding_ctrl_c() -> Iterator[list[int]]:
     """Ctrl-C as ever, and noted in the list; for the main thread, where signals arrive."""
@@ -361,7 +366,7 @@ def _heeding_ctrl_c() -> Iterator[list[int]]:
 
     def press(number: int, frame: object) -> None:
         pressed.append(number)
-        raise KeyboardInterrupt
+        raise _Pressed
 
     if current_thread() is not main_thread():
         yield pressed
