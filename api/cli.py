@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,14 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
+from api.filling import ingest
 from api.terminal import (
+    COMMON,
     EXIT_ERROR,
     EXIT_INTERRUPTED,
     EXIT_OK,
-    EXIT_REJECTED,
     EXIT_USAGE,
+    Common,
+    opened,
     printable,
-    progress,
+    remark,
     say_json,
 )
 from metadb import __version__
@@ -29,7 +31,6 @@ from metadb.errors import MetadbError, WrongUsage
 
 if TYPE_CHECKING:
     from metadb.datafile import Data
-    from metadb.store import Store
 
 app = App(
     name="metadb",
@@ -39,77 +40,7 @@ app = App(
 )
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Common:
-    """What every command takes."""
-
-    store: Annotated[Path, Parameter(env_var="METADB_STORE")] = Path("metadb-store")
-    "Folder of the store."
-    json: Annotated[bool, Parameter(negative="")] = False
-    "Answer with one JSON document on stdout; errors too."
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
-    "No progress and no remarks, only the answer."
-
-
-_COMMON = Common()
-
-
-def _open(common: Common, *, create: bool = False) -> Store:
-    from metadb.store import Store
-
-    return Store(common.store, create=create)
-
-
-def _remark(common: Common, text: str) -> None:
-    if not common.quiet and not common.json:
-        print(printable(text), file=sys.stderr)
-
-
-@app.command
-def ingest(source: str, *paths: Path, common: Common = _COMMON) -> int:
-    """Fill the store from files; run it again and nothing changes.
-
-    Parameters
-    ----------
-    source
-        aslib, openml-study, openml-pimp, tabrepo, text-classification or table.
-    paths
-        Files or folders.
-    """
-    from ingest import source as make_source
-    from ingest.load import load
-
-    if not paths:
-        raise WrongUsage(f"no path given; name a file or folder: metadb ingest {source} PATH...")
-    found = make_source(source, paths)
-    loads, n_rejected = [], 0
-    cache = common.store / "cache"
-    with _open(common, create=True) as store, progress("rows", quiet=common.quiet) as heard:
-        for loaded in load(source, found, store, cache, heard=heard):
-            row, added = loaded.load, loaded.added
-            n_rejected += row["n_rejected"]
-            loads.append(row | {"added": added.added, "known": added.known})
-            if not common.json:
-                print(_loaded(row, added.added, added.known), flush=True)
-                for reason, count in added.rejections.counts.items():
-                    example = added.rejections.examples.get(reason, "")
-                    _remark(common, f"  turned away {count:,}: {reason} (e.g. {example})")
-    if common.json:
-        say_json({"store": str(common.store), "loads": loads})
-    return EXIT_REJECTED if n_rejected else EXIT_OK
-
-
-def _loaded(row: dict[str, Any], added: dict[str, int], known: dict[str, int]) -> str:
-    parts = [f"{n:,} {table}" for table, n in added.items() if n and table != "sightings"]
-    from metadb.loads import FACTS
-
-    there = sum(known.get(table, 0) for table in FACTS)
-    new = ", ".join(parts) or "nothing"
-    return (
-        f"{row['load']}: added {new}; {there:,} facts were known, "
-        f"{row['n_rejected']:,} rows turned away"
-    )
+app.command(ingest)
 
 
 @app.command
@@ -118,7 +49,7 @@ def sql(
     *,
     format: Literal["table", "csv", "json", "arrow", "parquet"] | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    common: Common = _COMMON,
+    common: Common = COMMON,
 ) -> int:
     """Answer one select statement over the tables and views (see docs/data-dictionary.md).
 
@@ -135,7 +66,7 @@ def sql(
     from api.writing import format_of, rows_of, write
 
     how = format_of(format, output)
-    with _open(common) as store:
+    with opened(common) as store:
         result = store.sql(sys.stdin.read() if query == "-" else query)
         if common.json:
             rows = rows_of(result)
@@ -146,9 +77,9 @@ def sql(
 
 
 @app.command
-def status(*, common: Common = _COMMON) -> int:
+def status(*, common: Common = COMMON) -> int:
     """What the store holds: rows, spaces, loads, size, version."""
-    with _open(common) as store:
+    with opened(common) as store:
         found = store.status()
     if common.json:
         say_json(found)
@@ -187,7 +118,7 @@ def recommend(
     observed: Path | None = None,
     recommender: str = "portfolio",
     seed: int = 0,
-    common: Common = _COMMON,
+    common: Common = COMMON,
 ) -> int:
     """Say which configurations to try next, and on which tasks and evaluations that rests.
 
@@ -220,13 +151,13 @@ def recommend(
         raise WrongUsage("say for what: give either --task ID or --data FILE --target COLUMN")
     if k < 1:
         raise WrongUsage(f"k is {k}; ask for at least 1")
-    with _open(common) as store:
+    with opened(common) as store:
         if data is not None:
             from metadb.datafile import read_data
 
             table = read_data(data, target=target)
             asked = task_of_file(data, table)
-            _remark(common, f"{data.name}: {_read_as(table)}")
+            remark(common, f"{data.name}: {_read_as(table)}")
         else:
             asked = store.task(str(task))
         told = []
@@ -246,11 +177,11 @@ def recommend(
     if common.json:
         say_json(advice.as_dict() | {"metafeatures": dict(asked.metafeatures)})
         return EXIT_OK
-    _remark(common, f"{advice.recommender}, learnt from {advice.learnt_from}")
+    remark(common, f"{advice.recommender}, learnt from {advice.learnt_from}")
     if advice.left_out:
-        _remark(common, f"the store's own {advice.left_out} results of this task are left out")
+        remark(common, f"the store's own {advice.left_out} results of this task are left out")
     for caution in advice.cautions:
-        _remark(common, f"caution: {caution}")
+        remark(common, f"caution: {caution}")
     for line in advice.lines():
         print(line)
     if not advice.recommendations:
@@ -274,7 +205,7 @@ def _read_as(data: Data) -> str:
 
 
 @app.command
-def schema(*, common: Common = _COMMON) -> int:
+def schema(*, common: Common = COMMON) -> int:
     """Every table, view and column in words, as Markdown; needs no store."""
     from tempfile import TemporaryDirectory
 
@@ -295,7 +226,7 @@ def schema(*, common: Common = _COMMON) -> int:
 
 
 @app.command
-def forget(load: str, *, common: Common = _COMMON) -> int:
+def forget(load: str, *, common: Common = COMMON) -> int:
     """Take one load back; what other loads brought too stays.
 
     Parameters
@@ -303,7 +234,7 @@ def forget(load: str, *, common: Common = _COMMON) -> int:
     load
         Its id, as `metadb status` shows it.
     """
-    with _open(common) as store:
+    with opened(common) as store:
         gone = store.forget(load)
     if common.json:
         say_json({"load": load, "removed": gone})
@@ -314,7 +245,7 @@ def forget(load: str, *, common: Common = _COMMON) -> int:
 
 
 @app.command
-def compact(*, keep_days: float | None = None, common: Common = _COMMON) -> int:
+def compact(*, keep_days: float | None = None, common: Common = COMMON) -> int:
     """Put small files together, so that queries open fewer of them.
 
     Parameters
@@ -325,7 +256,7 @@ def compact(*, keep_days: float | None = None, common: Common = _COMMON) -> int:
     """
     if keep_days is not None and keep_days < 0:
         raise WrongUsage(f"keep-days is {keep_days:g}; give 0 or more days")
-    with _open(common) as store:
+    with opened(common) as store:
         saved = store.compact(keep_days=keep_days)
     if common.json:
         say_json({"files_saved": saved})

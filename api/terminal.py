@@ -10,12 +10,45 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from metadb.records import Config
+    from metadb.store import Store
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_REJECTED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    store: Annotated[Path, Parameter(env_var="METADB_STORE")] = Path("metadb-store")
+    "Folder of the store."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Answer with one JSON document on stdout; errors too."
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False
+    "No progress and no remarks, only the answer."
+
+
+COMMON = Common()
+
+
+def opened(common: Common, *, create: bool = False) -> Store:
+    """The store that a command is about."""
+    from metadb.store import Store
+
+    return Store(common.store, create=create)
+
+
+def remark(common: Common, text: str) -> None:
+    """Say something on stderr that is not the answer."""
+    if not common.quiet and not common.json:
+        print(printable(text), file=sys.stderr)
 
 
 class Heard(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,12 +10,26 @@ from typing import Any, Protocol
 from metadb.protocols import Source
 
 SOURCES: dict[str, str] = {
+    "openml": "ingest.openml.source:Openml",
     "aslib": "ingest.aslib:Aslib",
     "openml-study": "ingest.openml_study:OpenmlStudy",
     "openml-pimp": "ingest.openml_pimp:OpenmlPimp",
     "tabrepo": "ingest.tabrepo:Tabrepo",
     "text-classification": "ingest.text_classification:TextClassification",
+    "lcdb": "ingest.lcdb:Lcdb",
+    "lcdb-history": "ingest.lcdb_history:LcdbHistory",
+    "autosklearn": "ingest.autosklearn:Autosklearn",
+    "hp-transfer": "ingest.hp_transfer:HpTransfer",
+    "hpob": "ingest.hpob:Hpob",
+    "automlbenchmark": "ingest.automlbenchmark:Automlbenchmark",
+    "yahpo": "ingest.yahpo:Yahpo",
     "table": "ingest.table:Table",
+    "optuna": "ingest.optuna:Optuna",
+    "smac": "ingest.smac:Smac",
+    "ray-tune": "ingest.ray_tune:RayTune",
+    "syne-tune": "ingest.syne_tune:SyneTune",
+    "mlflow": "ingest.mlflow:Mlflow",
+    "cv-results": "ingest.cv_results:CvResults",
 }
 """Name to `module:class`; a module is loaded when its source is asked for."""
 
@@ -42,6 +56,14 @@ class Described(Source, Protocol):
         """Licence, citation and files of one fetched path."""
 
 
+class Pulling(Described, Protocol):
+    """A source that pulls from a server into one load, gone on with each time."""
+
+    pull: str
+    server: str
+    missing: Mapping[str, str]
+
+
 def source(name: str, paths: Sequence[str | Path], **options: Any) -> Described:
     """The source of that name over these files and folders.
 
@@ -62,4 +84,4 @@ def source(name: str, paths: Sequence[str | Path], **options: Any) -> Described:
     return made
 
 
-__all__ = ["SOURCES", "About", "Described", "source"]
+__all__ = ["SOURCES", "About", "Described", "Pulling", "source"]

@@ -1,19 +1,33 @@
-"""The one loading loop: fetch, parse, add; the same for every source."""
+"""The one loading loop: fetch, parse, add; the same for every source.
+
+A source of files brings one load a file or folder. A source that pulls from a server brings one
+load that is gone on with each time: what it brings is added in batches, each together with the
+place where the source stood, so that after a kill the store and the source agree.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from metadb.errors import MetadbError
+from metadb.records import Rows
 from metadb.store import Added, Load, Store
 
 if TYPE_CHECKING:
-    from ingest import Described
+    from ingest import Described, Pulling
+
+BATCH_ROWS, BATCH_S = 50_000, 10.0
+MISSING = "not answered:"
+"""How a rejection begins that says what a server would not give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,9 @@ def load(
         heard: Called after each batch with the path, the rows read so far, and how many there will
             be, where the source can tell.
     """
+    if getattr(source, "pull", None):
+        yield _pull(name, source, store, cache, heard)  # type: ignore[arg-type]
+        return
     for path in source.fetch(cache):
         about = source.about(path)
         digest = content_hash(path, about.files)
@@ -78,6 +95,84 @@ def _load_one(
             store.forget(this.id)
         raise
     return Loaded(store.finish(this, done, cursor), done)
+
+
+def _pull(
+    name: str,
+    source: Pulling,
+    store: Store,
+    cache: Path,
+    heard: Callable[[str, int, int | None], None] | None,
+) -> Loaded:
+    """One load of all that a server brings, from where it stood on."""
+    about = source.about(cache)
+    this = Load(
+        source.pull, name, path=source.server, licence=about.licence, citation=about.citation
+    )
+    store.start(this)
+    before = _rejections(store, this.id)
+    done, batch, n_rows = Added(), Batch(), 0
+    try:
+        for path in source.fetch(cache, store.cursor(this.id)):
+            for rows in source.parse(path):
+                batch.take(rows)
+                n_rows += sum(table.num_rows for table in rows.tables.values())
+            if batch.full:
+                done.merge(store.add(batch.rows(), load=this))
+                batch = Batch()
+            if heard is not None:
+                heard(this.id, n_rows, None)
+    finally:  # also where it is stopped: what came is kept
+        if batch:
+            done.merge(store.add(batch.rows(), load=this))
+    for what, why in source.missing.items():
+        done.rejections.add(f"{MISSING} {what}", 1, why)
+    for reason, told in before.items():
+        if reason not in done.rejections.counts and not reason.startswith(MISSING):
+            done.rejections.add(reason, told["count"], told["example"])
+    return Loaded(store.finish(this, done, store.cursor(this.id)), done)
+
+
+def _rejections(store: Store, load: str) -> dict[str, Any]:
+    """What earlier rounds of a pull turned away."""
+    found = store.sql("select rejections from loads where load = ?", [load]).column("rejections")
+    return dict(json.loads(found[-1] or "{}")) if found else {}
+
+
+class Batch:
+    """Rows of several answers, to be added together."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, list[pa.Table]] = {}
+        self._rejected: dict[str, int] = {}
+        self._cursor: str | None = None
+        self._n_rows = 0
+        self._begun = time.monotonic()
+
+    def take(self, rows: Rows) -> None:
+        """Add the rows of one answer."""
+        for name, table in rows.tables.items():
+            self._tables.setdefault(name, []).append(table)
+            self._n_rows += table.num_rows
+        for reason, count in rows.rejected.items():
+            self._rejected[reason] = self._rejected.get(reason, 0) + count
+        self._cursor = rows.cursor or self._cursor
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to add them: 50,000 rows, or 10 seconds."""
+        return self._n_rows >= BATCH_ROWS or time.monotonic() - self._begun > BATCH_S
+
+    def rows(self) -> Rows:
+        """All of them, with the last cursor."""
+        tables = {
+            name: pa.concat_tables(parts, promote_options="default")
+            for name, parts in self._tables.items()
+        }
+        return Rows(tables, self._cursor, self._rejected)
+
+    def __bool__(self) -> bool:
+        return self._cursor is not None
 
 
 def _complete(store: Store, load: str) -> bool:

@@ -45,3 +45,11 @@ class NotAStore(MetadbError):
 
 class WrongUsage(MetadbError):
     """A command whose words do not fit together."""
+
+
+class Unreachable(MetadbError):
+    """A server that is not there, does not answer, or is not what it should be."""
+
+
+class DiskFull(MetadbError):
+    """There is no room to write; what was written before stays."""

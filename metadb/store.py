@@ -267,6 +267,11 @@ class Store:
     def _newest_definition(self, space: str) -> str | None:
         return self.snapshot.definition(space)
 
+    def start(self, load: Load) -> None:
+        """Write that a load has begun, unless it is there already."""
+        self._check_writable()
+        self._loads.start(load)
+
     def finish(self, load: Load, done: Added, cursor: str | None = None) -> dict[str, Any]:
         """Write that a load is complete, with its counts; returns its row."""
         self._check_writable()

@@ -86,6 +86,8 @@ def _classes(known: Mapping[str, float]) -> dict[str, float]:
     if not all(known.get(name) for name in names):
         return {}
     k, largest, smallest, n = (int(known[name]) for name in names)
+    if smallest == 0:  # a size below one is none
+        return {}
     if k <= 3:
         sizes = [largest, smallest, n - largest - smallest][:k]
         return spread(np.array(sizes)) if sum(sizes) == n and min(sizes) > 0 else {}

@@ -1,0 +1,269 @@
+"""What a server answered, kept compressed with its address and hash: a pull's memory on disk.
+
+A folder of answers and one ledger, a JSON line an answer, in the order in which they came. Asking
+again is looking here first: that makes a pull resumable, and a store can be built anew from it
+without the network. An answer is there whole or not at all; one whose hash is wrong counts as not
+there. A ledger line that a kill cut short is cut off.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+import pyarrow as pa
+
+from metadb.errors import DiskFull, MalformedFile, NotFound, WrongUsage
+
+LEDGER = "ledger.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of the ledger.
+
+    Args:
+        n: Its place, from 1 on.
+        round: In which round of the pull it was asked for; a finished pull goes on with a new one.
+        url: What was asked, without server and key.
+        kind: What it is: `evaluations`, `setups`, `tasks`, ...
+        lasting: Whether it need not be asked again in a later round.
+        file: Its name in the folder; none where the server said that there is nothing.
+        sha256: Of the body.
+        told: What belongs to it: the ids asked for, the function.
+    """
+
+    n: int
+    round: int
+    url: str
+    kind: str
+    lasting: bool
+    file: str | None
+    sha256: str | None
+    at: str
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+class Archive:
+    """The answers of one pull. Safe to use from several threads, but for one process at a time.
+
+    Args:
+        folder: Where it lies; made if it is not there.
+        about: What is pulled; written into the ledger's first line.
+
+    `heard` is called with each new answer, in the order of the ledger.
+
+    Raises:
+        WrongUsage: Another process is at it.
+        MalformedFile: The ledger is none.
+        DiskFull: There is no room.
+    """
+
+    def __init__(self, folder: Path, about: dict[str, Any] | None = None) -> None:
+        self.folder = folder
+        if about is None and not (folder / LEDGER).is_file():
+            raise NotFound(f"there is no {LEDGER} in {folder}; looked for answers kept by a pull")
+        self._lock = threading.Lock()
+        self._latest: dict[str, Answer] = {}
+        self._from: dict[str, int] = {}
+        self._counted: dict[str, dict[int, int]] = {}
+        self.answers: list[Answer] = []
+        self.missing: dict[str, str] = {}
+        self.heard: Callable[[Answer], None] = lambda answer: None
+        self.round, self._over = 1, False
+        with _room(folder):
+            (folder / "answers").mkdir(parents=True, exist_ok=True)
+            self._ledger: IO[bytes] = (folder / LEDGER).open("a+b")
+        try:
+            fcntl.flock(self._ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._ledger.close()
+            raise WrongUsage(
+                f"another process is pulling into {folder}; wait for it, or stop it"
+            ) from error
+        self._read(about or {})
+
+    def _read(self, about: dict[str, Any]) -> None:
+        self._ledger.seek(0)
+        text = self._ledger.read()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            self._ledger.truncate(whole)
+        try:
+            lines = [json.loads(line) for line in text[:whole].splitlines()]
+            for line in lines:
+                self._take(line)
+        except (ValueError, TypeError, KeyError) as error:
+            raise MalformedFile(
+                f"{self.folder / LEDGER} is damaged ({error}); move the folder away to ask anew"
+            ) from error
+        if lines:
+            self.id, self.about = str(lines[0]["archive"]), lines[0]
+        else:
+            self.id = uuid.uuid4().hex
+            self.about = {"archive": self.id} | about
+            self._write(self.about)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        """What one line says."""
+        if "url" in line:
+            answer = Answer(**line)
+            self.answers.append(answer)
+            self._latest[answer.url] = answer
+            self.missing.pop(answer.url, None)
+        elif "missing" in line:
+            self.missing[line["missing"]] = line["why"]
+        elif "anew" in line:
+            self._from[line["anew"]] = line["n"]
+        elif "counted" in line:
+            rows = {int(task): n for task, n in line["rows"].items()}
+            self._counted.setdefault(line["counted"], {}).update(rows)
+        elif "round" in line:
+            self.round, self._over = line["round"], line["over"]
+
+    def begin(self) -> None:
+        """Go on with the round that was broken off, or begin the next one."""
+        if self._over:
+            self.round += 1
+            self._over = False
+            self.missing.clear()
+            self._write({"round": self.round, "over": False})
+
+    def finish(self) -> None:
+        """Say that the round is over: all was asked."""
+        self._over = True
+        self._write({"round": self.round, "over": True})
+
+    def find(self, url: str, listing: str | None = None) -> Answer | None:
+        """The answer that need not be asked for again, or None."""
+        answer = self._latest.get(url)
+        if answer is None or not (answer.lasting or answer.round == self.round):
+            return None
+        return answer if answer.n > self._from.get(listing or "", 0) else None
+
+    def older(self, url: str) -> Answer | None:
+        """The last answer, however old."""
+        return self._latest.get(url)
+
+    def anew(self, listing: str) -> None:
+        """Let nothing that is kept of a listing count any more: it is asked for once more."""
+        with self._lock:
+            n = len(self.answers)
+            self._from[listing] = n
+            self._write({"anew": listing, "n": n})
+
+    def keep(
+        self, url: str, kind: str, body: bytes | None, *, lasting: bool, **told: Any
+    ) -> Answer:
+        """Keep an answer; None as body says that the server has nothing."""
+        with self._lock, _room(self.folder):
+            n = len(self.answers) + 1
+            file, digest = None, None
+            if body is not None:
+                digest = hashlib.sha256(body).hexdigest()
+                file = f"{n:07d}-{kind}-{digest[:12]}.zst"
+                target = self.folder / "answers" / file
+                part = target.with_suffix(".part")
+                with pa.CompressedOutputStream(str(part), "zstd") as stream:
+                    stream.write(body)
+                part.replace(target)
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            answer = Answer(n, self.round, url, kind, lasting, file, digest, at, told)
+            self._write(asdict(answer))
+            self._take(asdict(answer))
+            self.heard(answer)
+            return answer
+
+    def count(self, listing: str, rows: Mapping[int, int]) -> None:
+        """Keep that a listing is complete, with so many rows a task."""
+        line = {"counted": listing, "rows": {str(task): n for task, n in rows.items()}}
+        with self._lock:
+            self._take(line)
+            self._write(line)
+
+    def counted(self, listing: str) -> dict[int, int]:
+        """How many rows each task had when its listing was complete."""
+        return dict(self._counted.get(listing, {}))
+
+    def miss(self, url: str, why: str) -> None:
+        """Keep that there is something the server would not give; the next round asks again."""
+        with self._lock:
+            self.missing[url] = why
+            self._write({"missing": url, "why": why})
+
+    def body(self, answer: Answer) -> bytes:
+        """What was answered.
+
+        Raises:
+            MalformedFile: It is gone or damaged.
+        """
+        if answer.file is None:
+            return b""
+        path = self.path(answer)
+        try:
+            with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
+                body: bytes = stream.read()
+        except (OSError, pa.ArrowException) as error:
+            raise MalformedFile(f"{path} is gone or damaged ({error})") from error
+        if hashlib.sha256(body).hexdigest() != answer.sha256:
+            raise MalformedFile(f"{path} is damaged: its hash is not the one in {LEDGER}")
+        return body
+
+    def path(self, answer: Answer) -> Path:
+        """Where an answer lies; the name is our own, whatever the ledger says."""
+        return self.folder / "answers" / Path(answer.file or "-").name
+
+    def at(self, path: Path) -> Answer:
+        """The answer that lies at a path."""
+        return self.answers[int(path.name.split("-")[0]) - 1]
+
+    def of_kind(self, kind: str) -> list[Answer]:
+        """All answers of a kind that hold something, in their order."""
+        return [a for a in self.answers if a.kind == kind and a.file is not None]
+
+    def close(self) -> None:
+        """Let another process in."""
+        with self._lock:
+            self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        size = os.fstat(self._ledger.fileno()).st_size
+        with _room(self.folder):
+            try:
+                self._ledger.write(text)
+                self._ledger.flush()
+            except OSError:
+                os.ftruncate(self._ledger.fileno(), size)
+                raise
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Say in one sentence that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"the disk of {folder} is full; make room and run the same command: it goes on "
+                "where it stopped"
+            ) from error
+        raise

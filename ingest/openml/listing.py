@@ -1,0 +1,267 @@
+"""One listing of evaluations, page by page, until it is known to be complete.
+
+The server does not sort, and pages are asked for one after the other while runs come in: rows may
+come twice, or not at all. So the distinct rows are counted against the length of the listing, and
+a listing that does not add up is asked for again.
+
+A listing that was complete once is gone on with by its length: where there is no row behind the
+last known one, nothing is new; else the tasks that grew are found by halving, and of such a task
+first the end is asked for. If as many rows are new there as it has grown by, these are all; if not
+(the server put them in between), the task is listed again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.openml.answers import EVALUATIONS, evaluations
+from ingest.openml.archive import Answer, Archive
+from ingest.openml.client import NoAnswer
+
+PAGE = 1000
+MAX_OFFSET = 50_000
+"""A listing of several tasks or flows that is longer is asked for in two halves; the server begins
+to fail at offsets of ten millions."""
+PASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Which evaluations: of these tasks and flows (all, where there are none) under a measure."""
+
+    function: str
+    tasks: tuple[int, ...] = ()
+    flows: tuple[int, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The filters as OpenML wants them in an address."""
+        parts = [f"function/{self.function}"]
+        for name, ids in (("task", self.tasks), ("flow", self.flows)):
+            if ids:
+                parts.append(f"{name}/{','.join(map(str, ids))}")
+        return "/".join(parts)
+
+    def halves(self) -> tuple[Keys, ...]:
+        """The same in two parts, of tasks if there are several, else of flows; else nothing."""
+        for name in ("tasks", "flows"):
+            ids = getattr(self, name)
+            if len(ids) > 1:
+                half = len(ids) // 2
+                return replace(self, **{name: ids[:half]}), replace(self, **{name: ids[half:]})
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its place in the archive and its rows."""
+
+    answer: Answer
+    table: pa.Table
+
+
+class Ask(Protocol):
+    """Asks for a page, from the archive or the server."""
+
+    def __call__(self, url: str, kind: str, listing: str) -> Page:
+        """The page at `url`, empty where the server has no results."""
+
+
+class Listing:
+    """All pages of one listing that are not known yet; iterate to get them as they come.
+
+    Args:
+        keys: What is listed.
+        inline: Called after each page with the rows; true lets the next ones carry setups.
+        most: Stop after so many rows.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        archive: Archive,
+        ask: Ask,
+        *,
+        inline: Callable[[pa.Table], bool] = lambda page: False,
+        most: int | None = None,
+    ) -> None:
+        self.keys = keys
+        self._archive = archive
+        self._ask = ask
+        self._wants_inline = inline
+        self._inline = False
+        self._most = most
+
+    def __iter__(self) -> Iterator[Page]:
+        known = self._known()
+        if known is None:
+            yield from self._whole()
+        elif self._most is None:
+            yield from self._grown(known)
+
+    def _part(self, keys: Keys) -> Listing:
+        part = Listing(keys, self._archive, self._ask, inline=self._wants_inline, most=self._most)
+        part._inline = self._inline
+        return part
+
+    # -- the first time -----------------------------------------------------------------------
+
+    def _whole(self) -> Iterator[Page]:
+        """Every page, again where they do not add up, in halves where they are too many."""
+        seen: set[tuple[int, int | None]] = set()
+        for nth in range(PASSES):
+            rows: Counter[int] = Counter()
+            for page in self._pages():
+                if page is None:
+                    for half in self.keys.halves():
+                        yield from self._part(half)
+                    return
+                seen.update(_keys(page.table))
+                rows.update(page.table.column("task_id").to_pylist())
+                yield page
+            total = rows.total()
+            if len(seen) >= total:
+                break
+            if nth < PASSES - 1:
+                self._archive.anew(self.keys.path)
+        else:
+            self._archive.miss(
+                f"evaluation/list/{self.keys.path}",
+                f"its pages changed while they were read: {total - len(seen)} of {total} rows "
+                "were not seen",
+            )
+            return
+        self._count(rows)
+
+    def _pages(self) -> Iterator[Page | None]:
+        """The pages in order; one None where the listing is to be halved."""
+        offset = 0
+        while True:
+            limit = PAGE if self._most is None else min(PAGE, self._most - offset)
+            pages = list(self._range(offset, limit))
+            yield from pages
+            rows = sum(page.table.num_rows for page in pages)
+            full = rows == limit or len(pages) > 1  # of a halved page rows may be missing
+            offset += limit
+            if not full or (self._most is not None and offset >= self._most):
+                return
+            if offset == PAGE and self.keys.halves() and self._is_long():
+                yield None
+                return
+            if not self._inline:
+                self._inline = any(self._wants_inline(page.table) for page in pages)
+
+    def _is_long(self) -> bool:
+        short = self._most is not None and self._most <= MAX_OFFSET
+        return not short and self._reaches(MAX_OFFSET)
+
+    def _reaches(self, offset: int) -> bool:
+        """Whether the listing has a row at an offset."""
+        url = f"xml/evaluation/list/{self.keys.path}/limit/1/offset/{offset}"
+        return bool(self._ask(url, "probe", self.keys.path).table.num_rows)
+
+    def _range(self, offset: int, limit: int) -> Iterator[Page]:
+        """A page; where the server does not give it, its halves, and so on down to single rows."""
+        waiting = deque([(offset, limit)])
+        while waiting:
+            start, size = waiting.popleft()
+            try:
+                yield self._page(start, size)
+            except NoAnswer as error:
+                if size == 1:
+                    self._archive.miss(self._url(start, 1), str(error))
+                    continue
+                waiting.append((start, size // 2))
+                waiting.append((start + size // 2, size - size // 2))
+
+    def _page(self, start: int, size: int) -> Page:
+        plain, within = (self._url(start, size, inline=inline) for inline in (False, True))
+        for kept in (plain, within):  # in whatever form it was asked for before a kill
+            if self._archive.find(kept, self.keys.path):
+                return self._ask(kept, _kind(kept), self.keys.path)
+        url = within if self._inline else plain
+        return self._ask(url, _kind(url), self.keys.path)
+
+    def _url(self, start: int, size: int, *, inline: bool = False) -> str:
+        # in XML: the server's JSON of evaluations tells neither the engine nor setups
+        what = "evaluation/setup/list" if inline else "evaluation/list"
+        return f"xml/{what}/{self.keys.path}/limit/{size}/offset/{start}"
+
+    # -- once it was complete -----------------------------------------------------------------
+
+    def _known(self) -> int | None:
+        """How many rows it had when it was complete; None if it never was."""
+        counted = self._archive.counted(replace(self.keys, tasks=()).path)
+        if not self.keys.tasks:
+            return sum(counted.values()) if counted else None
+        if any(task not in counted for task in self.keys.tasks):
+            return None
+        return sum(counted[task] for task in self.keys.tasks)
+
+    def _count(self, rows: Counter[int]) -> None:
+        found = dict.fromkeys(self.keys.tasks, 0) | dict(rows)
+        self._archive.count(replace(self.keys, tasks=()).path, found)
+
+    def _grown(self, known: int) -> Iterator[Page]:
+        """Only what is new since the listing was `known` rows long."""
+        if not self._reaches(known):
+            return
+        if known // PAGE < len(self.keys.tasks):  # finding out what grew would take longer
+            yield from self._whole()
+            return
+        if len(self.keys.tasks) > 1:
+            for half in self.keys.halves():
+                yield from self._part(half)
+            return
+        start = offset = known // PAGE * PAGE
+        pages: list[Page] = []
+        while True:
+            pages += self._range(offset, PAGE)
+            rows = sum(page.table.num_rows for page in pages)
+            offset += PAGE
+            if start + rows < offset:
+                break
+        tail = pa.concat_tables([EVALUATIONS.empty_table(), *(page.table for page in pages)])
+        yield from pages
+        if _n_new(tail, self._runs_before(pages)) >= start + rows - known:
+            task = self.keys.tasks[0] if self.keys.tasks else 0
+            self._count(Counter({task: start + rows}))
+        else:
+            yield from self._whole()
+
+    def _runs_before(self, pages: Sequence[Page]) -> pa.Array:
+        """The runs that were known before these pages came."""
+        first = min((page.answer.n for page in pages), default=0)
+        before = [
+            evaluations(self._archive.body(answer)).column("run_id")
+            for kind in ("evaluations", "inline")
+            for answer in self._archive.of_kind(kind)
+            if answer.n < first and _about(answer, self.keys.function)
+        ]
+        chunks = [chunk for column in before for chunk in column.chunks]
+        return pa.chunked_array(chunks, pa.int64())
+
+
+def _about(answer: Answer, function: str) -> bool:
+    return str(answer.told.get("listing", "")).split("/")[:2] == ["function", function]
+
+
+def _kind(url: str) -> str:
+    return "inline" if "/setup/list/" in url else "evaluations"
+
+
+def _n_new(page: pa.Table, runs: pa.ChunkedArray) -> int:
+    known = pc.is_in(page.column("run_id"), value_set=runs)
+    return int(page.num_rows - (pc.sum(known).as_py() or 0))
+
+
+def _keys(page: pa.Table) -> Iterator[tuple[int, int | None]]:
+    """What tells the rows of one measure apart: the run and the engine."""
+    columns = (page.column(name).to_pylist() for name in ("run_id", "evaluation_engine_id"))
+    return zip(*columns, strict=True)

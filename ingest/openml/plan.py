@@ -1,0 +1,488 @@
+"""What a pull asks for, in which order: a program that runs the same each time.
+
+It asks the archive first and the server for what is not there, so running it again after a kill
+goes on where it stopped, and running it tomorrow asks for what can have changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.openml.answers import (
+    EVALUATIONS,
+    document,
+    entries,
+    evaluations,
+    flat_task,
+    setups,
+    tasks_of,
+)
+from ingest.openml.archive import Answer, Archive
+from ingest.openml.client import NO_RESULT, NOT_ALLOWED, Client, NoAnswer, ServerError
+from ingest.openml.listing import PAGE, Keys, Listing, Page
+from ingest.openml.outbox import Outbox
+from metadb.errors import MalformedFile, NotFound, Unreachable, WrongUsage
+from metadb.identity import family
+
+T = TypeVar("T")
+
+TASKS_AT_ONCE = 100
+SETUPS_AT_ONCE = 1000
+RUNS_AT_ONCE = 500
+UNKNOWN_FUNCTION = 100
+URL_LENGTH = 7000
+"""Longest list of ids in an address; servers refuse addresses from about 8,000 characters on."""
+
+KINDS = {1: "classification", 2: "regression", 3: "learning curve", 5: "clustering"}
+DEFAULT_MEASURE = {
+    1: "predictive_accuracy",
+    2: "root_mean_squared_error",
+    3: "predictive_accuracy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is pulled: the evaluations of these tasks and flows.
+
+    Args:
+        suite: Name or number of a benchmark suite or study, whose tasks are taken.
+        flow_family: Flows of this family, e.g. `sklearn.RandomForestClassifier`, in any version.
+        metrics: OpenML's measures; default: accuracy, or for regression the root mean squared
+            error.
+        since: Only runs uploaded from this date on, `YYYY-MM-DD`.
+        max_runs: At most so many evaluations a measure.
+        per_fold: The score of each fold too.
+        traces: The iterations of searches, and the learning curves of learning-curve tasks.
+    """
+
+    suite: str | None = None
+    tasks: tuple[int, ...] = ()
+    flows: tuple[int, ...] = ()
+    flow_family: str | None = None
+    metrics: tuple[str, ...] = ()
+    since: str | None = None
+    max_runs: int | None = None
+    per_fold: bool = False
+    traces: bool = False
+
+
+class Plan:
+    """One pull from one server into one archive.
+
+    Args:
+        jobs: Listings asked for at once.
+        outbox: Where answers are put once all that is needed to read them is there.
+
+    `parsed` is called with the number and the rows of each page, so that none is parsed twice.
+    """
+
+    def __init__(
+        self, selection: Selection, archive: Archive, client: Client, outbox: Outbox, jobs: int = 1
+    ) -> None:
+        self.selection = selection
+        self._archive = archive
+        self._client = client
+        self._outbox = outbox
+        self._jobs = jobs
+        self.parsed: Callable[[int, pa.Table], None] = lambda n, page: None
+        self._lock = threading.Lock()
+        self._tasks: dict[int, int] = {}
+        self._described: set[int] = set()
+        self._datasets: set[int] = set()
+        self._qualified: set[int] = set()
+        self._asked_setups = _ids_of(archive.of_kind("setups"))
+        for answer in archive.of_kind("inline"):
+            self._asked_setups.update(one[0] for one in _kept(archive, answer, setups))
+        self._asked_runs = _ids_of(archive.of_kind("folds"))
+        for answer in archive.answers:
+            if answer.kind not in ("evaluations", "inline"):  # these wait for their setups
+                outbox.put(answer)
+
+    def run(self) -> None:
+        """Ask for everything.
+
+        Raises:
+            NotFound: The suite, a task or the flow family is not there, or there is nothing.
+            Unreachable: The server does not answer; what came is kept.
+        """
+        tasks, flows = self.tasks(), self.flows()
+        self.describe(tasks)
+        listings = list(self.listings(tasks, flows))
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                for _ in pool.map(self._pull, listings):
+                    pass
+            except BaseException:
+                self._outbox.stop()  # the other listings end too
+                raise
+        self._archive.finish()
+        self._outbox.release_all()
+
+    # -- what is selected ---------------------------------------------------------------------
+
+    def tasks(self) -> list[int]:
+        """The ids of the tasks, those of the suite among them; none says: all tasks."""
+        tasks = set(self.selection.tasks)
+        if self.selection.suite is not None:
+            tasks.update(self._study(self.selection.suite))
+        return sorted(tasks)
+
+    def _study(self, name: str) -> list[int]:
+        try:
+            _, told = self.ask(f"json/study/{name}", "study", document, lasting=False)
+        except ServerError as error:
+            raise NotFound(
+                f"{self._client.server} has no suite or study {name!r} ({error}); its suites are "
+                "at /search?type=study&study_type=task"
+            ) from error
+        tasks = [int(i) for i in entries(told or {}, "study", "tasks", "task_id")]
+        if not tasks:
+            raise NotFound(f"the suite {name!r} has no tasks")
+        return tasks
+
+    def flows(self) -> list[int]:
+        """The ids of the flows, those of the family among them; none says: all flows."""
+        flows = set(self.selection.flows)
+        wanted = self.selection.flow_family
+        if wanted is not None:
+            named = dict(self._all_flows())
+            found = {i for i, name in named.items() if wanted in (family(name), name)}
+            if not found:
+                from difflib import get_close_matches
+
+                near = get_close_matches(wanted, {family(n) for n in named.values()}, n=3)
+                raise NotFound(
+                    f"{self._client.server} has no flow of the family {wanted!r}; "
+                    + (f"did you mean {', '.join(near)}?" if near else f"it has {len(named)} flows")
+                )
+            flows |= found
+        return sorted(flows)
+
+    def _all_flows(self) -> Iterator[tuple[int, str]]:
+        offset = 0
+        while True:
+            _, found = self.ask(
+                f"json/flow/list/limit/{PAGE}/offset/{offset}",
+                "flows",
+                _flows,
+                lasting=_is_full,
+            )
+            told: list[dict[str, Any]] = found or []
+            yield from ((int(flow["id"]), str(flow["full_name"])) for flow in told)
+            if len(told) < PAGE:
+                return
+            offset += PAGE
+
+    def listings(self, tasks: Sequence[int], flows: Sequence[int]) -> Iterator[Keys]:
+        """The listings to ask for: a measure, up to 100 tasks and up to 100 flows each."""
+        for measure in self.measures(tasks):
+            wanted = [t for t in tasks if self._kind_suits(measure, t)]
+            for some in _chunks(wanted, TASKS_AT_ONCE) if tasks else [[]]:
+                for few in _chunks(flows, TASKS_AT_ONCE) or [[]]:
+                    yield Keys(measure, tuple(some), tuple(few))
+
+    def measures(self, tasks: Sequence[int]) -> list[str]:
+        """The measures asked for, or those that belong to the tasks."""
+        if self.selection.metrics:
+            return list(self.selection.metrics)
+        kinds = {self._tasks.get(task, 1) for task in tasks} or {1}
+        found = [DEFAULT_MEASURE[kind] for kind in sorted(kinds) if kind in DEFAULT_MEASURE]
+        if not found:
+            raise WrongUsage(
+                "these tasks are neither classification nor regression; name --metrics"
+            )
+        return list(dict.fromkeys(found))
+
+    def _kind_suits(self, measure: str, task: int) -> bool:
+        kind = self._tasks.get(task, 1)
+        return bool(self.selection.metrics) or DEFAULT_MEASURE.get(kind) == measure
+
+    # -- what belongs to it -------------------------------------------------------------------
+
+    def describe(self, tasks: Iterable[int], *, qualities: bool = True) -> None:
+        """Ask for tasks not described yet, the qualities of their data, and how they are split."""
+        with self._lock:
+            if not self._described:
+                self._remember()
+            unknown = sorted(set(tasks) - self._described)
+            for some in _chunks(unknown, TASKS_AT_ONCE):
+                self._describe_some(some)
+            self._described.update(unknown)
+            if not qualities:
+                return
+            for dataset in sorted(self._datasets - self._qualified):
+                self._qualities(dataset)
+            self._qualified |= self._datasets
+            if self.selection.per_fold or self.selection.traces:
+                self.ask("json/estimationprocedure/list", "procedures", document, lasting=True)
+
+    def _remember(self) -> None:
+        """Tasks that the archive describes."""
+        for kind in ("tasks", "task"):
+            for answer in self._archive.of_kind(kind):
+                for task in tasks_of(_kept(self._archive, answer, document)):
+                    self._tasks[int(task["task_id"])] = int(task["task_type_id"])
+                    self._described.add(int(task["task_id"]))
+                    self._datasets.add(int(task["did"]))
+
+    def _describe_some(self, some: Sequence[int]) -> None:
+        ids = ",".join(map(str, some))
+        answer, told = self.ask(
+            f"json/task/list/task_id/{ids}/limit/{PAGE}/offset/0",
+            "tasks",
+            document,
+            lasting=True,
+        )
+        found = {int(task["task_id"]): task for task in entries(told or {}, "tasks", "task")}
+        for number, task in found.items():
+            self._tasks[number] = int(task["task_type_id"])
+            self._datasets.add(int(task["did"]))
+        self._outbox.put(answer)
+        for number in sorted(set(some) - found.keys()):
+            self._describe_one(number)
+
+    def _describe_one(self, number: int) -> None:
+        """A task that the listing leaves out, because its data set was deactivated or not yet."""
+        try:
+            answer, told = self.ask(f"json/task/{number}", "task", document, lasting=True)
+        except ServerError as error:
+            raise NotFound(f"{self._client.server} has no task {number}: {error}") from error
+        if told is None:
+            if number in self.selection.tasks:
+                raise NotFound(f"{self._client.server} has no task {number}; leave it out")
+            return
+        task = flat_task(told["task"])
+        self._tasks[number] = int(task["task_type_id"])
+        self._datasets.add(int(task["did"]))
+        self._outbox.put(answer)
+
+    def _qualities(self, dataset: int) -> None:
+        url = f"json/data/qualities/{dataset}"
+        try:
+            answer, _ = self.ask(url, "qualities", document, lasting=True, dataset=dataset)
+        except NoAnswer as error:
+            self._archive.miss(url, str(error))
+            return
+        self._outbox.put(answer)
+
+    # -- evaluations --------------------------------------------------------------------------
+
+    def _pull(self, keys: Keys) -> None:
+        """One listing with the setups, folds and traces that belong to it."""
+        listing = Listing(
+            keys, self._archive, self._page, inline=self._mostly_new, most=self.selection.max_runs
+        )
+        held: list[Page] = []
+        for page in listing:
+            held.append(page)
+            self.describe(_distinct(page.table, "task_id"))
+            if page.answer.kind == "inline":
+                with self._lock:
+                    self._asked_setups.update(_distinct(page.table, "setup_id"))
+            if len(self._unknown(held)) >= SETUPS_AT_ONCE:
+                self._settle(held)
+        self._settle(held, last=True)
+        if self.selection.per_fold or self.selection.traces:
+            self._details(keys)
+
+    def _unknown(self, held: Sequence[Page]) -> list[int]:
+        """The setups of these pages that were not asked for."""
+        with self._lock:
+            told = {s for page in held for s in _distinct(page.table, "setup_id")}
+            return sorted(told - self._asked_setups)
+
+    def _settle(self, held: list[Page], *, last: bool = False) -> None:
+        """Ask for the setups of the held pages, and let the pages go."""
+        unknown = self._unknown(held)
+        for ids in _chunks(unknown, SETUPS_AT_ONCE):
+            if len(ids) < SETUPS_AT_ONCE and not last:
+                return  # the rest waits for more, the pages with it
+            self._setups(ids)
+        for page in held:
+            self._outbox.put(page.answer)
+        held.clear()
+
+    def _setups(self, ids: Sequence[int]) -> None:
+        def ask(some: Sequence[int]) -> None:
+            url = f"json/setup/list/setup/{','.join(map(str, some))}/limit/{PAGE}/offset/0"
+            answer, _ = self.ask(url, "setups", setups, lasting=True, ids=list(some))
+            self._outbox.put(answer)
+
+        for some in _short(ids):
+            self._in_halves(some, ask, "setup/list/setup")
+        with self._lock:
+            self._asked_setups.update(ids)
+
+    def _mostly_new(self, page: pa.Table) -> bool:
+        """Whether asking for evaluations and setups apart would take more requests."""
+        with self._lock:
+            new = set(_distinct(page, "setup_id")) - self._asked_setups
+        return bool(2 * len(new) > page.num_rows)
+
+    def _page(self, url: str, kind: str, listing: str) -> Page:
+        try:
+            answer, table = self.ask(url, kind, evaluations, lasting=False, listing=listing)
+        except ServerError as error:
+            if error.code != UNKNOWN_FUNCTION or kind != "inline":
+                raise
+            plain = url.replace("evaluation/setup/list", "evaluation/list")
+            return self._page(plain, "evaluations", listing)
+        if table is None:
+            return Page(answer, EVALUATIONS.empty_table())
+        self.parsed(answer.n, table)
+        return Page(answer, table)
+
+    # -- folds and traces ---------------------------------------------------------------------
+
+    def _details(self, keys: Keys) -> None:
+        pages = [
+            _kept(self._archive, answer, evaluations)
+            for kind in ("evaluations", "inline")
+            for answer in self._archive.of_kind(kind)
+            if answer.told.get("listing", "").startswith(f"function/{keys.function}")
+        ]
+        rows = pa.concat_tables([EVALUATIONS.empty_table(), *pages])
+        if self.selection.per_fold:
+            self._folds(keys.function, _distinct(rows, "run_id"))
+        if self.selection.traces:
+            self._traces(keys.function, rows)
+
+    def _folds(self, function: str, runs: Sequence[int]) -> None:
+        def ask(some: Sequence[int]) -> None:
+            ids = ",".join(map(str, some))
+            url = (
+                f"xml/evaluation/list/function/{function}/per_fold/true/run/{ids}"
+                f"/limit/{PAGE}/offset/0"
+            )  # the server's JSON has no values per fold
+            told = [f"{function}/{run}" for run in some]
+            answer, _ = self.ask(url, "folds", evaluations, lasting=True, ids=told)
+            self._outbox.put(answer)
+
+        new = [run for run in sorted(runs) if f"{function}/{run}" not in self._asked_runs]
+        for some in _chunks(new, RUNS_AT_ONCE):
+            for few in _short(some):
+                self._in_halves(few, ask, f"per_fold/{function}/run")
+
+    def _traces(self, function: str, rows: pa.Table) -> None:
+        """Of searches their iterations, of learning-curve tasks the scores at each sample size."""
+        for row in rows.select(["run_id", "task_id", "setup_id", "flow_name"]).to_pylist():
+            curve = self._tasks.get(row["task_id"]) == 3
+            if not curve and "SearchCV(" not in (row["flow_name"] or ""):
+                continue
+            kind = "curve" if curve else "trace"
+            url = f"xml/run/{row['run_id']}" if curve else f"json/run/trace/{row['run_id']}"
+            told = {"task": row["task_id"], "setup": row["setup_id"], "run": row["run_id"]}
+            told |= {"function": function, "flow_name": row["flow_name"]}
+            try:
+                answer, _ = self.ask(url, kind, document, lasting=True, **told)
+            except NoAnswer as error:
+                self._archive.miss(url, str(error))
+                continue
+            self._outbox.put(answer)
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        url: str,
+        kind: str,
+        read: Callable[[bytes], T],
+        *,
+        lasting: bool | Callable[[T], bool],
+        listing: str | None = None,
+        **told: Any,
+    ) -> tuple[Answer, T | None]:
+        """What is at `url`, from the archive or the server, and what `read` makes of it.
+
+        Returns: the answer, and None where the server has nothing.
+
+        Raises:
+            ServerError: The server refused, but not for want of results.
+            NoAnswer: Nothing usable came; smaller pieces may.
+            Unreachable: The server is gone, or the key is refused.
+        """
+        kept = self._archive.find(url, listing)
+        if kept is not None:
+            try:
+                return kept, _kept(self._archive, kept, read) if kept.file else None
+            except MalformedFile:
+                pass  # damaged on our disk: ask again
+        self._outbox.go_on()
+        if listing is not None:
+            told["listing"] = listing
+        try:
+            body, found = self._client.get(url, read)
+        except ServerError as error:
+            if error.code in NOT_ALLOWED:
+                raise Unreachable(
+                    f"{self._client.server} refuses: {error}; check the API key (OPENML_APIKEY, or "
+                    "the openml package's configuration), or leave it out"
+                ) from error
+            if error.code not in NO_RESULT:
+                raise
+            return self._archive.keep(url, kind, None, lasting=False, **told), None
+        lasts = lasting(found) if callable(lasting) else lasting
+        return self._archive.keep(url, kind, body, lasting=lasts, **told), found
+
+    def _in_halves(
+        self, ids: Sequence[int], ask: Callable[[Sequence[int]], None], what: str
+    ) -> None:
+        """Ask for these ids at once; where that fails, for halves, down to single ones."""
+        waiting = [list(ids)]
+        while waiting:
+            some = waiting.pop(0)
+            try:
+                ask(some)
+            except NoAnswer as error:
+                if len(some) == 1:
+                    self._archive.miss(f"{what}/{some[0]}", str(error))
+                else:
+                    half = len(some) // 2
+                    waiting += [some[:half], some[half:]]
+
+
+def _is_full(flows: Sequence[Any] | None) -> bool:
+    return flows is not None and len(flows) == PAGE
+
+
+def _flows(body: bytes) -> list[dict[str, Any]]:
+    return entries(document(body), "flows", "flow")
+
+
+def _kept(archive: Archive, answer: Answer, read: Callable[[bytes], T]) -> T:
+    return read(archive.body(answer))
+
+
+def _ids_of(answers: Iterable[Answer]) -> set[Any]:
+    return {one for answer in answers for one in answer.told.get("ids", ())}
+
+
+def _distinct(page: pa.Table, name: str) -> list[int]:
+    found: list[int] = pc.unique(page.column(name)).drop_null().to_pylist()
+    return found
+
+
+def _chunks(items: Sequence[int], size: int) -> list[list[int]]:
+    return [list(items[i : i + size]) for i in range(0, len(items), size)]
+
+
+def _short(ids: Sequence[int]) -> Iterator[list[int]]:
+    """The ids in lists that fit into an address."""
+    some: list[int] = []
+    length = 0
+    for one in ids:
+        if some and length + len(str(one)) >= URL_LENGTH:
+            yield some
+            some, length = [], 0
+        some.append(one)
+        length += len(str(one)) + 1
+    if some:
+        yield some
