@@ -33,6 +33,7 @@ FAILURES_IN_A_ROW = 5
 NO_RESULT = frozenset({111, 151, 372, 482, 500, 512, 542, 674, 361, 362, 363, 364, 571, 572, 599})
 """The server's words for: there is nothing."""
 NOT_ALLOWED = frozenset({102, 103, 104, 105, 112, 137, 310, 320, 350, 400, 460})
+ERROR = 412
 _BUSY = 107
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _ERROR = re.compile(
@@ -176,6 +177,8 @@ class Client:
             raise refused
         if response.status_code in _AGAIN:
             raise _Again(f"HTTP {response.status_code}", _retry_after(response))
+        if response.status_code == ERROR:  # as the server's errors have it, but cut short
+            raise _Again("an error that cannot be read")
         if response.status_code in (413, 414):
             raise NoAnswer(f"HTTP {response.status_code}, too long a request")
         head = body[:200].lstrip().lower()
@@ -200,7 +203,7 @@ def _capped(response: httpx.Response) -> Iterator[bytes]:
     for chunk in response.iter_bytes(1 << 16):
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise NoAnswer(f"the answer is larger than {MAX_BODY_BYTES / 1e6:.0f} MB")
+            raise _Again(f"an answer of more than {MAX_BODY_BYTES / 1e6:.0f} MB")
         yield chunk
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ingest import About
 from ingest.openml.archive import LEDGER, Archive
-from ingest.openml.client import Client, ServerError
+from ingest.openml.client import Client, NoAnswer, ServerError
 from ingest.openml.measures import metric_of_measure
 from ingest.openml.outbox import WITH_ROWS, Outbox, Stopped
 from ingest.openml.plan import Plan, Selection
@@ -198,6 +198,8 @@ def _run(plan: Plan, outbox: Outbox) -> None:
         outbox.end()
     except ServerError as error:
         outbox.end(Unreachable(f"the server refused: {error}"))
+    except NoAnswer as error:
+        outbox.end(Unreachable(f"the server gave nothing usable: {error}; run it again to go on"))
     except BaseException as error:  # raised where the answers are taken
         outbox.end(error)
     else:

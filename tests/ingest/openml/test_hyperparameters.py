@@ -61,7 +61,9 @@ def test_any_json_becomes_a_plain_value_of_a_config(value: object) -> None:
     canonical_config({"x": found})  # raises where it is not plain
 
 
-PIPELINE = "sklearn.pipeline.Pipeline(imp=sklearn.{impute}.SimpleImputer,clf=sklearn.{forest}.Forest)"
+PIPELINE = (
+    "sklearn.pipeline.Pipeline(imp=sklearn.{impute}.SimpleImputer,clf=sklearn.{forest}.Forest)"
+)
 OLD = PIPELINE.format(impute="preprocessing.imputation", forest="ensemble.forest")
 NEW = PIPELINE.format(impute="impute._base", forest="ensemble._forest")
 
@@ -86,7 +88,8 @@ def test_one_configuration_in_two_versions_is_one() -> None:
 def test_parts_within_parts_are_named_by_their_place() -> None:
     search = f"sklearn.model_selection._search.GridSearchCV(estimator={NEW})"
     config, seed = configuration(
-        search, [("sklearn.ensemble._forest.Forest", "depth", "2"), (search, "random_state", "null")]
+        search,
+        [("sklearn.ensemble._forest.Forest", "depth", "2"), (search, "random_state", "null")],
     )
     assert config == {"estimator__clf__depth": 2}
     assert seed is None
