@@ -10,22 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from ingest.batch import Batch
 from metadb.errors import MetadbError
-from metadb.records import Rows
 from metadb.store import Added, Load, Store
 
 if TYPE_CHECKING:
     from ingest import Described, Pulling
 
-BATCH_ROWS, BATCH_S = 50_000, 10.0
 MISSING = "not answered:"
 """How a rejection begins that says what a server would not give."""
 
@@ -81,20 +77,20 @@ def _load_one(
     store: Store,
     heard: Callable[[str, int, int | None], None] | None,
 ) -> Loaded:
-    done, n_rows, cursor, begun = Added(), 0, None, False
+    batch, cursor = Batch(store, this), None
     try:
         for rows in source.parse(path):
-            begun = True
-            done.merge(store.add(rows, load=this))
+            batch.take(rows)
             cursor = rows.cursor or cursor
-            n_rows += sum(table.num_rows for table in rows.tables.values())
             if heard is not None:
-                heard(path.name, n_rows, round(n_rows / rows.share) if rows.share else None)
+                share = rows.share
+                heard(path.name, batch.n_rows, round(batch.n_rows / share) if share else None)
+        batch.add()
     except MetadbError:
-        if begun and not _complete(store, this.id):
+        if batch.done.read and not _complete(store, this.id):
             store.forget(this.id)
         raise
-    return Loaded(store.finish(this, done, cursor), done)
+    return Loaded(store.finish(this, batch.done, cursor), batch.done)
 
 
 def _pull(
@@ -111,20 +107,16 @@ def _pull(
     )
     store.start(this)
     before = _rejections(store, this.id)
-    done, batch, n_rows = Added(), Batch(), 0
+    batch = Batch(store, this)
     try:
         for path in source.fetch(cache, store.cursor(this.id)):
             for rows in source.parse(path):
                 batch.take(rows)
-                n_rows += sum(table.num_rows for table in rows.tables.values())
-            if batch.full:
-                done.merge(store.add(batch.rows(), load=this))
-                batch = Batch()
             if heard is not None:
-                heard(this.id, n_rows, None)
+                heard(this.id, batch.n_rows, None)
     finally:  # also where it is stopped: what came is kept
-        if batch:
-            done.merge(store.add(batch.rows(), load=this))
+        batch.add()
+    done = batch.done
     for what, why in source.missing.items():
         done.rejections.add(f"{MISSING} {what}", 1, why)
     for reason, told in before.items():
@@ -137,42 +129,6 @@ def _rejections(store: Store, load: str) -> dict[str, Any]:
     """What earlier rounds of a pull turned away."""
     found = store.sql("select rejections from loads where load = ?", [load]).column("rejections")
     return dict(json.loads(found[-1] or "{}")) if found else {}
-
-
-class Batch:
-    """Rows of several answers, to be added together."""
-
-    def __init__(self) -> None:
-        self._tables: dict[str, list[pa.Table]] = {}
-        self._rejected: dict[str, int] = {}
-        self._cursor: str | None = None
-        self._n_rows = 0
-        self._begun = time.monotonic()
-
-    def take(self, rows: Rows) -> None:
-        """Add the rows of one answer."""
-        for name, table in rows.tables.items():
-            self._tables.setdefault(name, []).append(table)
-            self._n_rows += table.num_rows
-        for reason, count in rows.rejected.items():
-            self._rejected[reason] = self._rejected.get(reason, 0) + count
-        self._cursor = rows.cursor or self._cursor
-
-    @property
-    def full(self) -> bool:
-        """Whether it is time to add them: 50,000 rows, or 10 seconds."""
-        return self._n_rows >= BATCH_ROWS or time.monotonic() - self._begun > BATCH_S
-
-    def rows(self) -> Rows:
-        """All of them, with the last cursor."""
-        tables = {
-            name: pa.concat_tables(parts, promote_options="default")
-            for name, parts in self._tables.items()
-        }
-        return Rows(tables, self._cursor, self._rejected)
-
-    def __bool__(self) -> bool:
-        return self._cursor is not None
 
 
 def _complete(store: Store, load: str) -> bool:

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lxml import etree
 
-_NUMBERS = ("run_id", "task_id", "setup_id", "flow_id", "evaluation_engine_id", "data_id")
-_TEXTS = ("flow_name", "data_name", "function", "upload_time")
+_NUMBERS = ("run_id", "task_id", "setup_id", "flow_id", "evaluation_engine_id")
+_TEXTS = ("flow_name", "function", "upload_time")
 _PARSER = {"resolve_entities": False, "no_network": True, "huge_tree": False, "recover": False}
 
 EVALUATIONS = pa.schema(

@@ -132,9 +132,13 @@ class Archive:
         elif "round" in line:
             self.round, self._over = line["round"], line["over"]
 
-    def begin(self) -> None:
-        """Go on with the round that was broken off, or begin the next one."""
-        if self._over:
+    def begin(self, *, taken: bool = True) -> None:
+        """Go on with the round that was broken off, or begin the next one.
+
+        Args:
+            taken: Whether the store has all of the last round.
+        """
+        if self._over and taken:
             self.round += 1
             self._over = False
             self.missing.clear()

@@ -4,6 +4,9 @@ The server does not sort, and pages are asked for one after the other while runs
 come twice, or not at all. So the distinct rows are counted against the length of the listing, and
 a listing that does not add up is asked for again.
 
+The server's JSON does not say which of its engines a score is from. Of a run with two of them, the
+rows are asked for once more in XML, which does.
+
 A listing that was complete once is gone on with by its length: where there is no row behind the
 last known one, nothing is new; else the tasks that grew are found by halving, and of such a task
 first the end is asked for. If as many rows are new there as it has grown by, these are all; if not
@@ -13,7 +16,7 @@ first the end is asked for. If as many rows are new there as it has grown by, th
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,6 +32,8 @@ MAX_OFFSET = 50_000
 """A listing of several tasks or flows that is longer is asked for in two halves; the server begins
 to fail at offsets of ten millions."""
 PASSES = 3
+RUNS = 400
+"""Runs asked for at once whose two scores must fit into a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Page:
 class Ask(Protocol):
     """Asks for a page, from the archive or the server."""
 
-    def __call__(self, url: str, kind: str, listing: str) -> Page:
+    def __call__(self, url: str, kind: str, listing: str, **told: object) -> Page:
         """The page at `url`, empty where the server has no results."""
 
 
@@ -96,6 +101,7 @@ class Listing:
         self._ask = ask
         self._wants_inline = inline
         self._inline = False
+        self._form = "json"
         self._most = most
 
     def __iter__(self) -> Iterator[Page]:
@@ -114,9 +120,10 @@ class Listing:
 
     def _whole(self) -> Iterator[Page]:
         """Every page, again where they do not add up, in halves where they are too many."""
-        seen: set[tuple[int, int | None]] = set()
+        seen: set[tuple[int, int | None, float | None]] = set()
         for nth in range(PASSES):
             rows: Counter[int] = Counter()
+            self._form = "json" if nth == 0 else "xml"  # two equal scores of a run add up in XML
             for page in self._pages():
                 if page is None:
                     for half in self.keys.halves():
@@ -137,7 +144,24 @@ class Listing:
                 "were not seen",
             )
             return
+        yield from self._whose(_doubled(seen))
         self._count(rows)
+
+    def _whose(self, runs: Sequence[int]) -> Iterator[Page]:
+        """The rows of runs with several scores, with the engine that each is from."""
+        waiting = deque([list(runs[i : i + RUNS]) for i in range(0, len(runs), RUNS)])
+        while waiting:
+            some = waiting.popleft()
+            path = f"evaluation/list/function/{self.keys.function}/run/{','.join(map(str, some))}"
+            url = f"xml/{path}/limit/{PAGE}/offset/0"
+            try:
+                yield self._ask(url, "engines", self.keys.path, ids=some)
+            except NoAnswer as error:
+                if len(some) == 1:
+                    self._archive.miss(url, str(error))
+                    continue
+                half = len(some) // 2
+                waiting += [some[:half], some[half:]]
 
     def _pages(self) -> Iterator[Page | None]:
         """The pages in order; one None where the listing is to be halved."""
@@ -163,7 +187,7 @@ class Listing:
 
     def _reaches(self, offset: int) -> bool:
         """Whether the listing has a row at an offset."""
-        url = f"xml/evaluation/list/{self.keys.path}/limit/1/offset/{offset}"
+        url = f"json/evaluation/list/{self.keys.path}/limit/1/offset/{offset}"
         return bool(self._ask(url, "probe", self.keys.path).table.num_rows)
 
     def _range(self, offset: int, limit: int) -> Iterator[Page]:
@@ -189,9 +213,9 @@ class Listing:
         return self._ask(url, _kind(url), self.keys.path)
 
     def _url(self, start: int, size: int, *, inline: bool = False) -> str:
-        # in XML: the server's JSON of evaluations tells neither the engine nor setups
+        form = "xml" if inline else self._form  # the JSON of evaluations has no room for setups
         what = "evaluation/setup/list" if inline else "evaluation/list"
-        return f"xml/{what}/{self.keys.path}/limit/{size}/offset/{start}"
+        return f"{form}/{what}/{self.keys.path}/limit/{size}/offset/{start}"
 
     # -- once it was complete -----------------------------------------------------------------
 
@@ -229,6 +253,7 @@ class Listing:
                 break
         tail = pa.concat_tables([EVALUATIONS.empty_table(), *(page.table for page in pages)])
         yield from pages
+        yield from self._whose(_doubled(set(_keys(tail))))
         if _n_new(tail, self._runs_before(pages)) >= start + rows - known:
             task = self.keys.tasks[0] if self.keys.tasks else 0
             self._count(Counter({task: start + rows}))
@@ -261,7 +286,14 @@ def _n_new(page: pa.Table, runs: pa.ChunkedArray) -> int:
     return int(page.num_rows - (pc.sum(known).as_py() or 0))
 
 
-def _keys(page: pa.Table) -> Iterator[tuple[int, int | None]]:
-    """What tells the rows of one measure apart: the run and the engine."""
-    columns = (page.column(name).to_pylist() for name in ("run_id", "evaluation_engine_id"))
-    return zip(*columns, strict=True)
+def _keys(page: pa.Table) -> Iterator[tuple[int, int | None, float | None]]:
+    """What tells the rows of one measure apart: the run, and the engine or its score."""
+    names = ("run_id", "evaluation_engine_id", "value")
+    return zip(*(page.column(name).to_pylist() for name in names), strict=True)
+
+
+def _doubled(rows: Iterable[tuple[int, int | None, float | None]]) -> list[int]:
+    """The runs with several scores that do not say whose they are."""
+    told = list(rows)
+    n = Counter(run for run, _, _ in told)
+    return sorted({run for run, engine, _ in told if engine is None and n[run] > 1})

@@ -13,7 +13,18 @@ from collections.abc import Iterable, Iterator
 from ingest.openml.archive import Answer
 
 WITH_ROWS = frozenset(
-    {"tasks", "task", "qualities", "evaluations", "inline", "setups", "folds", "trace", "curve"}
+    {
+        "tasks",
+        "task",
+        "qualities",
+        "evaluations",
+        "inline",
+        "engines",
+        "setups",
+        "folds",
+        "trace",
+        "curve",
+    }
 )
 """Kinds of answers that hold rows for the store."""
 

@@ -103,7 +103,7 @@ class Plan:
             self._asked_setups.update(one[0] for one in _kept(archive, answer, setups))
         self._asked_runs = _ids_of(archive.of_kind("folds"))
         for answer in archive.answers:
-            if answer.kind not in ("evaluations", "inline"):  # these wait for their setups
+            if answer.kind not in ("evaluations", "inline", "engines"):  # these wait for setups
                 outbox.put(answer)
 
     def run(self) -> None:
@@ -280,35 +280,24 @@ class Plan:
         listing = Listing(
             keys, self._archive, self._page, inline=self._mostly_new, most=self.selection.max_runs
         )
-        held: list[Page] = []
-        for page in listing:
-            held.append(page)
+        answers: list[Answer] = []
+        wanted: set[int] = set()
+        for page in listing:  # read once all of it is there: later pages say whose a score is
+            answers.append(page.answer)
             self.describe(_distinct(page.table, "task_id"))
-            if page.answer.kind == "inline":
-                with self._lock:
-                    self._asked_setups.update(_distinct(page.table, "setup_id"))
-            if len(self._unknown(held)) >= SETUPS_AT_ONCE:
-                self._settle(held)
-        self._settle(held, last=True)
+            there = _distinct(page.table, "setup_id")
+            with self._lock:
+                if page.answer.kind == "inline":
+                    self._asked_setups.update(there)
+                wanted.update(set(there) - self._asked_setups)
+            if len(wanted) >= SETUPS_AT_ONCE:
+                self._setups(sorted(wanted))
+                wanted.clear()
+        self._setups(sorted(wanted))
+        for answer in answers:
+            self._outbox.put(answer)
         if self.selection.per_fold or self.selection.traces:
             self._details(keys)
-
-    def _unknown(self, held: Sequence[Page]) -> list[int]:
-        """The setups of these pages that were not asked for."""
-        with self._lock:
-            told = {s for page in held for s in _distinct(page.table, "setup_id")}
-            return sorted(told - self._asked_setups)
-
-    def _settle(self, held: list[Page], *, last: bool = False) -> None:
-        """Ask for the setups of the held pages, and let the pages go."""
-        unknown = self._unknown(held)
-        for ids in _chunks(unknown, SETUPS_AT_ONCE):
-            if len(ids) < SETUPS_AT_ONCE and not last:
-                return  # the rest waits for more, the pages with it
-            self._setups(ids)
-        for page in held:
-            self._outbox.put(page.answer)
-        held.clear()
 
     def _setups(self, ids: Sequence[int]) -> None:
         def ask(some: Sequence[int]) -> None:
@@ -327,13 +316,13 @@ class Plan:
             new = set(_distinct(page, "setup_id")) - self._asked_setups
         return bool(2 * len(new) > page.num_rows)
 
-    def _page(self, url: str, kind: str, listing: str) -> Page:
+    def _page(self, url: str, kind: str, listing: str, **told: object) -> Page:
         try:
-            answer, table = self.ask(url, kind, evaluations, lasting=False, listing=listing)
+            answer, table = self.ask(url, kind, evaluations, lasting=False, listing=listing, **told)
         except ServerError as error:
             if error.code != UNKNOWN_FUNCTION or kind != "inline":
                 raise
-            plain = url.replace("evaluation/setup/list", "evaluation/list")
+            plain = url.replace("xml/evaluation/setup/list", "json/evaluation/list")
             return self._page(plain, "evaluations", listing)
         if table is None:
             return Page(answer, EVALUATIONS.empty_table())

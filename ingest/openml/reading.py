@@ -51,6 +51,7 @@ class Reading:
         self._new: dict[str, tuple[str, str, int]] = {}
         self._flow_name: dict[int, str] = {}
         self._tasks: dict[int, Mapping[str, Any]] = {}
+        self._doubled: dict[str, set[int]] = {}
         self._splits: dict[int, tuple[int, int]] = {}
         self._fresh: dict[int, pa.Table] = {}
 
@@ -97,6 +98,9 @@ class Reading:
                     repeats = str(one.get("repeats") or "1")
                     if folds.isdigit() and repeats.isdigit():
                         self._splits[int(one["id"])] = (int(repeats), int(folds))
+            elif answer.kind == "engines":
+                function = str(answer.told["listing"]).split("/")[1]
+                self._doubled.setdefault(function, set()).update(answer.told["ids"])
             elif answer.kind in ("setups", "inline", "evaluations"):
                 self._learn_setups(answer)
 
@@ -201,6 +205,8 @@ class Reading:
     def _read_evaluations(self, answer: Answer) -> tuple[Tables, dict[str, int]]:
         page = self._page(answer)
         self._fresh.pop(answer.n, None)
+        if answer.kind == "evaluations":
+            page = self._without_doubled(page)
         page, rejected = self._wanted(page)
         if not page.num_rows:
             return self._configs(), rejected
@@ -212,6 +218,14 @@ class Reading:
             "metrics": metric_rows([metric]),
             "evaluations": rows("evaluations", **told, **self._whole()),
         }, rejected
+
+    def _without_doubled(self, page: pa.Table) -> pa.Table:
+        """Without rows that do not say whose score they are, of runs that have several."""
+        if not page.num_rows or not page.column("evaluation_engine_id").null_count:
+            return page
+        doubled = self._doubled.get(page.column("function")[0].as_py(), set())
+        runs = pa.array(sorted(doubled), pa.int64())
+        return page.filter(pc.invert(pc.is_in(page.column("run_id"), value_set=runs)))
 
     def _wanted(self, page: pa.Table) -> tuple[pa.Table, dict[str, int]]:
         """The rows to keep: with a value, of a known setup, not too old."""
@@ -367,6 +381,7 @@ _READERS = {
     "setups": Reading._read_setups,
     "evaluations": Reading._read_evaluations,
     "inline": Reading._read_evaluations,
+    "engines": Reading._read_evaluations,
     "folds": Reading._read_folds,
     "trace": Reading._read_trace,
     "curve": Reading._read_curve,

@@ -131,9 +131,10 @@ class Openml:
             yield from self._folders()
             return
         with self._opened(cache) as archive:
-            archive.begin()
             done = _place(cursor, archive.id)
-            outbox = Outbox(a for a in archive.answers if a.n > done and a.kind in WITH_ROWS)
+            waiting = [a for a in archive.answers if a.n > done and a.kind in WITH_ROWS]
+            archive.begin(taken=not any(answer.file for answer in waiting))
+            outbox = Outbox(waiting)
             archive.heard = outbox.hold
             plan = Plan(self.selection, archive, self._client, outbox, self.jobs)
             self._reading = Reading(archive, self._origin, self.selection.since)
