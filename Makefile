@@ -6,8 +6,10 @@ UV := $(shell command -v uv 2>/dev/null)
 export OMP_NUM_THREADS ?= 1
 # uv does not read pip's settings; hand on where pip finds wheels (a CPU build of torch, say).
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Where real data of others lie; see shared.
+SHARED ?= ../shared/data
 
-.PHONY: setup demo test lint docs bench constraints sample clean
+.PHONY: setup demo test lint docs bench shared constraints sample clean
 
 setup: $(VENV)/.ready
 
@@ -44,6 +46,16 @@ bench: setup
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.warm_start
+	$(BIN)/python -m benchmarks.hpob
+	$(BIN)/python -m benchmarks.openml
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.lcdb --data $(SHARED)/lcdb11
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.yahpo --data $(SHARED)/yahpo
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)
+
+# Real data of others, which lie beside the checkout and are no part of it: each source reads its
+# folder into a fresh store, twice, and the second time must add nothing. A table of what came.
+shared: setup
+	$(BIN)/python -m benchmarks.shared --data $(SHARED)
 
 sample: setup
 	$(BIN)/python -m benchmarks.sample

@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from api.filling import ingest
+from api.publishing import publish_runs
 from api.terminal import (
     COMMON,
     EXIT_ERROR,
@@ -41,6 +42,7 @@ app = App(
 
 
 app.command(ingest)
+app.command(publish_runs)
 
 
 @app.command

@@ -103,6 +103,7 @@ def ingest(
 
     made = _openml(paths, own, openml) if source == "openml" else _files(source, paths, own, openml)
     cache = common.store / "cache"
+    _hear_retries(common)
     if openml.dry_run:
         return _forecast(made, cache, common)
     loads, n_rejected = [], 0
@@ -115,6 +116,19 @@ def ingest(
     if common.json:
         say_json({"store": str(common.store), "loads": loads})
     return EXIT_REJECTED if n_rejected else EXIT_OK
+
+
+def _hear_retries(common: Common) -> None:
+    """Say why a pull waits, once and in our words."""
+    import logging
+
+    class Remarks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            remark(common, record.getMessage())
+
+    logging.getLogger("stamina").setLevel(logging.CRITICAL)
+    ours = logging.getLogger("ingest.openml")
+    ours.handlers, ours.propagate = [Remarks()], False
 
 
 def _files(source: str, paths: tuple[str, ...], own: Own, openml: FromOpenml) -> Described:

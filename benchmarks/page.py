@@ -7,12 +7,14 @@ So that no figure in the docs can differ from what was measured; a test compares
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import RESULTS
+from benchmarks.page_sources import SECTIONS
 
 ROOT = RESULTS.parents[1]
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
@@ -26,6 +28,7 @@ def results(name: str) -> dict[str, Any]:
 def figures() -> str:
     """The store's figures as a table: what, measured, asked for."""
     store, startup, crash = results("store"), results("startup"), results("crash")
+    lcdb = results("lcdb")["first"]
     ask, add, ten = store["ask"], store["add"], store["load_file"]
     rank, best = ask["top-10 configs by mean rank"], ask["best per task"]
     loads, recorders, once = crash["kill_loads"], crash["kill_recorders"], crash["at_once"]
@@ -67,6 +70,11 @@ def figures() -> str:
             "a 10,000,000-row Parquet file through `metadb ingest table`",
             f"{ten['peak_mb']} MB, {ten['rows_per_s']:,} rows/s",
             "< 1 GB",
+        ),
+        (
+            f"LCDB 1.1 through `metadb ingest lcdb`, {lcdb['evaluations']:,} evaluations",
+            f"{lcdb['seconds']} s, {lcdb['peak_mb']} MB",
+            "<= 20 s, < 1 GB",
         ),
         (
             f"History and matrix from {store['history']['evaluations']:,} evaluations",
@@ -111,21 +119,44 @@ def advice() -> str:
 
 def protocol(name: str) -> str:
     """What a benchmark says of itself, from its module."""
-    import importlib
+    text = (RESULTS.parent / f"{name}.py").read_text()
+    doc = ast.get_docstring(ast.parse(text)) or ""
+    if "Protocol:" in doc:
+        return doc.split("Protocol:", 1)[-1].strip()
+    return doc.split("\n\n", 2)[-1].strip()
 
-    doc = importlib.import_module(f"benchmarks.{name}").__doc__ or ""
-    return doc.split("Protocol:", 1)[-1].strip() if "Protocol:" in doc else doc.split("\n\n", 2)[-1]
+
+def ran_on(machine: dict[str, Any]) -> str:
+    """What a benchmark ran on, and with what."""
+    packages = ", ".join(f"{name} {v}" for name, v in machine["packages"].items())
+    return (
+        f"{machine['date']}: {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB, Python {machine['python']}, {packages}"
+    )
+
+
+def sources() -> list[str]:
+    """A section for each benchmark of a source whose results are there."""
+    usual = ran_on(results("store")["machine"])
+    parts = []
+    for name, (title, table) in SECTIONS.items():
+        if not (RESULTS / f"{name}.json").is_file():
+            continue
+        found = results(name)
+        parts += [f"## {title}", table(found)]
+        where = ran_on(found["machine"])
+        apart = "" if where == usual else f"\n\nMeasured on {where}."
+        parts.append(f"`python -m benchmarks.{name}`: {protocol(name)}{apart}")
+    return parts
 
 
 def page() -> str:
     """`docs/benchmarks.md`."""
-    m = results("store")["machine"]
-    packages = ", ".join(f"{name} {v}" for name, v in m["packages"].items())
     parts = [
         "# Benchmarks",
         "Printed by `python -m benchmarks.page` from `benchmarks/results/`, measured on "
-        f"{m['date']}: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, "
-        f"Python {m['python']}, {packages}. `make bench` runs all of them.",
+        f"{ran_on(results('store')['machine'])}, where a section says nothing else. `make bench` "
+        "runs all of them, `make shared` the one of all [sources](sources.md) alone.",
         "## The store",
         figures(),
         f"Store (`python -m benchmarks.store`): {protocol('store')}",
@@ -137,6 +168,7 @@ def page() -> str:
         f"`python -m benchmarks.warm_start`: {protocol('warm_start')}",
         "Read with care: 12 data sets are few, so differences below about twice the standard error "
         "say nothing.",
+        *sources(),
     ]
     return "\n\n".join(parts) + "\n"
 

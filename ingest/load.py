@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def load(
         return
     for path in source.fetch(cache):
         about = source.about(path)
-        digest = content_hash(path, about.files)
+        digest = _with_options(content_hash(path, about.files), source)
         this = Load(
             id=f"{name}:{_slug(path.resolve().name)}@{digest[:12]}",
             source=name,
@@ -105,7 +105,6 @@ def _pull(
     this = Load(
         source.pull, name, path=source.server, licence=about.licence, citation=about.citation
     )
-    store.start(this)
     before = _rejections(store, this.id)
     batch = Batch(store, this)
     try:
@@ -134,6 +133,18 @@ def _rejections(store: Store, load: str) -> dict[str, Any]:
 def _complete(store: Store, load: str) -> bool:
     status = store.sql("select status from loads where load = ?", [load]).column("status")
     return "complete" in status
+
+
+def _with_options(digest: str, source: Described) -> str:
+    """The same file read as something else, for example as another task, is another load."""
+    if not is_dataclass(source):
+        return digest
+    given = [
+        (f.name, repr(value))
+        for f in fields(source)
+        if f.name != "paths" and f.init and (value := getattr(source, f.name)) != f.default
+    ]
+    return hashlib.sha256(f"{digest}{sorted(given)}".encode()).hexdigest() if given else digest
 
 
 def content_hash(path: Path, files: Sequence[Path] = ()) -> str:

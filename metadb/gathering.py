@@ -9,8 +9,11 @@ import numpy as np
 
 from metadb.history import Configs, History
 from metadb.metrics import Metric, as_loss
+from metadb.protocols import Floats
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from metadb.snapshot import Snapshot
 
 # Codes are given by order of id, so the same store gives the same history.
@@ -21,7 +24,7 @@ with c as (
 ),
 t as (select task, (row_number() over (order by task) - 1)::integer as code from tasks)
 select
-    t.code as task, c.code as config, e.budget,
+    t.code as task, c.code as config, e.budget, e.budget_unit as unit,
     case when bool_and(e.status = 'ok') then avg(e.value) end as value, avg(e.cost_s) as cost_s
 from evaluations e join c on c.config = e.config join t on t.task = e.task
 where e.metric = $metric {only}
@@ -69,10 +72,18 @@ def gather(
         config=config_place.astype(np.int32),
         loss=loss,
         cost_s=entries.column("cost_s").to_numpy().astype(float),
-        budget=entries.column("budget").to_numpy().astype(float),
+        budget=_budgets(entries),
         described=_described(snapshot, ids),
         datasets=tuple(run_tasks.column("dataset").to_pylist()),
     )
+
+
+def _budgets(entries: pa.Table) -> Floats:
+    """The budgets, (n,); beside other units, all of it (1 fraction) is more than any number."""
+    budget: Floats = entries.column("budget").to_numpy().astype(float)
+    unit = entries.column("unit").to_numpy()
+    whole = (unit == "fraction") & (budget >= 1)
+    return np.where(whole, np.inf, budget) if (unit != "fraction").any() else budget
 
 
 def _described(snapshot: Snapshot, tasks: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:

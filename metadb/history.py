@@ -107,7 +107,9 @@ class History:
         configs: The configurations, (configs,).
         task: Index into tasks, (n,).
         config: Index into configs, (n,).
-        loss: (n,). cost_s: Seconds, NaN where unknown, (n,). budget: (n,).
+        loss: (n,). cost_s: Seconds, NaN where unknown, (n,).
+        budget: In the unit of the evaluations; infinite for all of it, where that is not the only
+            unit; (n,).
         described: Meta-feature name to values over tasks, NaN where unknown, each (tasks,).
         datasets: Data set of each task, the task itself where unknown, (tasks,).
     """

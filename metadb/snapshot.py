@@ -151,7 +151,10 @@ class Snapshot:
             select evaluation from evaluations
             where task in (select unnest(?::varchar[]))
                 and config in (select unnest(?::varchar[])) and metric = ?
-            qualify dense_rank() over (partition by task, config order by budget desc) = 1
+            qualify dense_rank() over (
+                partition by task, config
+                order by budget_unit = 'fraction' and budget >= 1 desc, budget desc
+            ) = 1
             order by task, fold, evaluation
             """,
             [list(because.tasks), list(because.configs), because.metric or metric],

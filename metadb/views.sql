@@ -32,10 +32,14 @@ select
 from results
 qualify count(*) over (partition by task, config, metric, budget_unit) > 1;
 
--- What did a config reach on a task at the largest budget it was given?
+-- What did a config reach on a task at the largest budget it was given? All of it (1 fraction) is
+-- more than any number of steps or instances.
 create view finals as
 select * from results
-qualify row_number() over (partition by task, config, metric, budget_unit order by budget desc) = 1;
+qualify row_number() over (
+    partition by task, config, metric
+    order by budget_unit = 'fraction' and budget >= 1 desc, budget desc, budget_unit
+) = 1;
 
 -- Which config was best on each task?
 create view best_per_task as

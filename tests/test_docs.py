@@ -110,6 +110,24 @@ def test_every_registered_name_has_its_row(names, page):
         assert f"| `{name}` |" in rows, name
 
 
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_has_its_page(name):
+    """It lies in docs/sources, begins with the source's name, and can be found from both indexes."""
+    page = DOCS / "sources" / f"{name}.md"
+    assert page.is_file(), f"docs/sources/{name}.md is missing"
+    assert page.read_text().startswith(f"# `{name}`")
+    assert f"](sources/{name}.md)" in (DOCS / "sources.md").read_text()
+    nav = (ROOT / "mkdocs.yml").read_text()
+    assert re.search(rf": sources/{name}\.md$", nav, flags=re.MULTILINE), name
+
+
+def test_every_page_is_in_the_navigation():
+    nav = (ROOT / "mkdocs.yml").read_text()
+    named = re.findall(r": (\S+\.md)$", nav, flags=re.MULTILINE)
+    there = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    assert sorted(named) == there
+
+
 def test_the_data_dictionary_is_the_schemas(tmp_path):
     with Store(tmp_path / "store") as store:
         assert (DOCS / "data-dictionary.md").read_text().strip() == data_dictionary(store).strip()
@@ -131,7 +149,7 @@ def test_the_figures_are_the_measured_ones():
 
 
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
             if not link.startswith("http"):
                 assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import email.utils
 import json
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -40,6 +42,16 @@ _ERROR = re.compile(
     rb"<oml:code>\s*(\d+)\s*</oml:code>(?:.*?<oml:message>(.*?)</oml:message>)?", re.DOTALL
 )
 _KEY = re.compile(r"api_key=[^&\s\"']+")
+_log = logging.getLogger(__name__)
+
+
+def _without_key(record: logging.LogRecord) -> bool:
+    """httpx logs addresses, and OpenML wants its key in them."""
+    record.msg, record.args = _KEY.sub("api_key=...", record.getMessage()), ()
+    return True
+
+
+logging.getLogger("httpx").addFilter(_without_key)
 
 
 class NoAnswer(Exception):
@@ -120,7 +132,7 @@ class Client:
                 wait_max=LONGEST_WAIT_S,
                 wait_jitter=self.wait_s,
             ):
-                with attempt:
+                with attempt, self._saying_why(last=attempt.num == TRIES):
                     body = self._once(path)
                     found = _read(read, body)
         except _Again as error:
@@ -138,6 +150,15 @@ class Client:
         if not isinstance(error, _Again):
             return False
         return True if error.wait_s is None else error.wait_s
+
+    @contextmanager
+    def _saying_why(self, *, last: bool) -> Iterator[None]:
+        try:
+            yield
+        except _Again as error:
+            if not last:
+                _log.warning("%s: %s; trying again", self.server, error)
+            raise
 
     def _given_up(self, path: str, error: _Again) -> Exception:
         if not error.there:

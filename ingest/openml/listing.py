@@ -123,7 +123,8 @@ class Listing:
         seen: set[tuple[int, int | None, float | None]] = set()
         for nth in range(PASSES):
             rows: Counter[int] = Counter()
-            self._form = "json" if nth == 0 else "xml"  # two equal scores of a run add up in XML
+            # Two equal scores of a run add up in XML; of a part of a listing, one may be outside.
+            self._form = "json" if nth == 0 and self._most is None else "xml"
             for page in self._pages():
                 if page is None:
                     for half in self.keys.halves():
@@ -243,6 +244,7 @@ class Listing:
             for half in self.keys.halves():
                 yield from self._part(half)
             return
+        self._form = "xml"  # a new score may be another engine's of a run that is known
         start = offset = known // PAGE * PAGE
         pages: list[Page] = []
         while True:
@@ -253,7 +255,6 @@ class Listing:
                 break
         tail = pa.concat_tables([EVALUATIONS.empty_table(), *(page.table for page in pages)])
         yield from pages
-        yield from self._whose(_doubled(set(_keys(tail))))
         if _n_new(tail, self._runs_before(pages)) >= start + rows - known:
             task = self.keys.tasks[0] if self.keys.tasks else 0
             self._count(Counter({task: start + rows}))

@@ -141,7 +141,7 @@ class Plan:
         except ServerError as error:
             raise NotFound(
                 f"{self._client.server} has no suite or study {name!r} ({error}); its suites are "
-                "at /search?type=study&study_type=task"
+                f"at {self._client.server}/search?type=study&study_type=task"
             ) from error
         tasks = [int(i) for i in entries(told or {}, "study", "tasks", "task_id")]
         if not tasks:

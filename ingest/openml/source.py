@@ -107,11 +107,7 @@ class Openml:
 
     @property
     def _origin(self) -> str:
-        if self.origin is not None:
-            return self.origin
-        known = {SERVER: "openml", "https://openml.org": "openml", TEST_SERVER: "openml-test"}
-        host = urlsplit(self.server).netloc
-        return known.get(self.server) or re.sub(r"[^A-Za-z0-9.-]+", "-", host)
+        return self.origin if self.origin is not None else origin_of(self.server)
 
     def about(self, path: Path) -> About:
         """Licence and paper."""
@@ -178,7 +174,7 @@ class Openml:
             found = sorted(ledger.parent for ledger in folder.rglob(LEDGER))
             if not found:
                 raise NotFound(f"nothing to read in {path}; looked for a {LEDGER} of kept answers")
-            yield from found
+            yield from (kept for kept in found if any((kept / "answers").iterdir()))
 
     def _replay(self, folder: Path) -> Iterator[Rows]:
         with Archive(folder) as archive:
@@ -189,6 +185,12 @@ class Openml:
             for nth, answer in enumerate(answers, 1):
                 rows = reading.rows(answer)
                 yield Rows(rows.tables, None, rows.rejected, nth / len(answers))
+
+
+def origin_of(server: str) -> str:
+    """What the ids of a server begin with."""
+    known = {SERVER: "openml", "https://openml.org": "openml", TEST_SERVER: "openml-test"}
+    return known.get(server) or re.sub(r"[^A-Za-z0-9.-]+", "-", urlsplit(server).netloc)
 
 
 def _run(plan: Plan, outbox: Outbox) -> None:

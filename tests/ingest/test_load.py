@@ -17,6 +17,7 @@ def test_a_file_that_breaks_off_half_way_is_taken_back(
 ) -> None:
     monkeypatch.setattr("ingest.table_reading.CHUNK", 100)
     monkeypatch.setattr("ingest.batches.BLOCK_BYTES", 2048)
+    monkeypatch.setattr("ingest.batch.BATCH_ROWS", 100)
     (tmp_path / "metadb.toml").write_text(
         'origin = "lab"\n[evaluations]\nfile = "r.csv"\n[evaluations.columns]\ntask = "t"\n'
         'config = ["C"]\n[evaluations.metrics]\nacc = "accuracy"\n'
@@ -42,6 +43,17 @@ def test_a_file_that_breaks_off_half_way_is_taken_back(
     (tmp_path / "r.csv").write_text("t,C,acc\n" + "\n".join(lines))
     (loaded,) = load("table", source("table", [tmp_path]), store, tmp_path / "cache")
     assert loaded.load["n_added"] == 600
+
+
+def test_the_same_file_read_as_another_task_is_another_load(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "r.csv").write_text("param_C,mean_test_accuracy,split0_test_accuracy\n1,0.5,0.5\n")
+    loads = set()
+    for task in ("mine:a", "mine:b", "mine:a"):
+        one = source("cv-results", [tmp_path / "r.csv"], task=task)
+        (loaded,) = load("cv-results", one, store, tmp_path / "cache")
+        loads.add(loaded.load["load"])
+    assert len(loads) == 2
+    assert {row["task"] for row in store.tasks()} == {"mine:a", "mine:b"}
 
 
 def test_the_hash_is_of_names_and_contents(tmp_path: Path) -> None:

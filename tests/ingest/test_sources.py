@@ -30,6 +30,9 @@ def added(loaded: list[Loaded]) -> int:
     return sum(one.added.added.get("evaluations", 0) for one in loaded)
 
 
+WITHOUT_EVALUATIONS = {"yahpo"}  # tasks and spaces only
+
+
 # -- laws ---------------------------------------------------------------------------------------
 
 
@@ -57,7 +60,7 @@ def test_loading_twice_adds_nothing(name: str, tiny: Tiny, store: Store) -> None
     first = fill(name, store, tiny(name))
     before = store.status()["rows"]
     second = fill(name, store, tiny(name))
-    assert added(first) > 0
+    assert added(first) > 0 or name in WITHOUT_EVALUATIONS
     assert added(second) == 0
     assert store.status()["rows"] == before
     assert [one.load["n_added"] for one in second] == [one.load["n_added"] for one in first]
@@ -84,7 +87,21 @@ MAIN_FILE = {
     "openml-pimp": "forest.arff",
     "tabrepo": "results.csv",
     "text-classification": "text.arff",
+    "lcdb": "meta.json",
+    "lcdb-history": "results.csv",
+    "autosklearn": "algorithm_runs.arff",
+    "hp-transfer": "XGBoost.csv.zip",
+    "openml": "answers/0000003-evaluations-ca24ec0e3293.zst",
+    "hpob": "meta-train-dataset.json",
+    "automlbenchmark": "tables/1h/all_results.csv",
+    "yahpo": "config_space.json",
     "table": "results.csv",
+    "optuna": "journal.log",
+    "smac": "runhistory.json",
+    "ray-tune": "churn/t1/params.json",
+    "syne-tune": "results.csv",
+    "mlflow": "1/run1/meta.yaml",
+    "cv-results": "forest.csv",
 }
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut short": lambda content: content[:-18],
@@ -103,7 +120,7 @@ def test_a_damaged_file_is_named_and_nothing_is_half_written(
     file = folder / MAIN_FILE[name]
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     with pytest.raises((MalformedFile, NotFound), match=file.name):
-        fill(name, store, folder if name in ("aslib", "table") else file)
+        fill(name, store, folder if name in ("aslib", "table", "openml", "mlflow") else file)
     assert store.status()["rows"]["evaluations"] == 0
 
 

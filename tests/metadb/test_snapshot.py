@@ -15,7 +15,7 @@ from metadb.dictionary import view_questions
 from metadb.errors import QueryRefused
 from metadb.identity import canonical_config, config_id
 from metadb.metrics import METRICS
-from metadb.records import Because, Recommendation, Rows
+from metadb.records import Because, Recommendation, Rows, Task
 from metadb.schema import TABLES
 from metadb.store import Load, Store
 from tests.conftest import SPACE, block, config, entities, evaluation, rows_of
@@ -278,6 +278,20 @@ def test_finals_are_at_the_largest_budget(viewed):
         for key, result in sorted(plain_finals(rows).items())
     ]
     same(list(found), expected)
+
+
+def test_all_of_it_is_more_than_any_number_of_steps(tmp_path):
+    store = Store(tmp_path / "store")
+    ran = {"space": "s", "metric": "accuracy", "run": "r"}
+    for budget, unit, value in (
+        (1.0, "fraction", 0.5),
+        (100.0, "steps", 0.9),
+        (0.5, "fraction", 0),
+    ):
+        store.record(Task("t"), {"x": 1}, value=value, budget=budget, budget_unit=unit, **ran)
+    assert store.sql("select value from finals").column("value") == [0.5]
+    assert store.history("s").matrix().tolist() == [[-0.5]]
+    store.close()
 
 
 def test_best_per_task_is_the_least_loss_and_of_equals_the_first(viewed):

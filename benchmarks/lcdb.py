@@ -1,0 +1,96 @@
+"""All learning curves of LCDB 1.1 into a fresh store, through the command a user types.
+
+    python -m benchmarks.lcdb [--data DIR] [--folder DIR]      # about a minute
+
+Protocol: `metadb ingest lcdb` over the release's 177 data sets, three times into a fresh store and
+once again into the last one; each is a process of its own, whose seconds and peak memory (largest
+resident size) count everything, the interpreter's start included. Then one question of SQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.machine import write
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "lcdb11"
+METADB = str(Path(sys.executable).parent / "metadb")
+REPEATS = 3
+
+MEAN_CURVE = """
+    select budget, avg(value) as error_rate, count(*) as n
+    from learning_curves where metric = 'error_rate' group by budget order by budget
+"""
+
+
+def ingest(data: Path, store: Path) -> dict[str, Any]:
+    """One load in a process of its own: rows, seconds, peak memory."""
+    command = [METADB, "ingest", "lcdb", str(data), "--store", str(store), "--json", "--quiet"]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        answer = process.stdout.read() if process.stdout else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    (load,) = json.loads(answer)["loads"]
+    return {
+        "evaluations": load["added"].get("evaluations", 0),
+        "rejected": load["n_rejected"],
+        "seconds": round(seconds, 2),
+        "peak_mb": round(usage.ru_maxrss * 1024 / 1e6),
+    }
+
+
+def question(store: Path) -> dict[str, Any]:
+    """The mean curve over all data sets and learners, in a process of its own."""
+    command = [METADB, "sql", MEAN_CURVE, "--store", str(store), "--format", "json"]
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True)
+    seconds = time.perf_counter() - start
+    return {"points": len(json.loads(done.stdout)), "seconds": round(seconds, 2)}
+
+
+def size_mb(folder: Path) -> float:
+    return round(sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/metadb-bench-lcdb"))
+    arguments = parser.parse_args()
+    store = arguments.folder / "store"
+    runs = []
+    for _ in range(REPEATS):
+        shutil.rmtree(arguments.folder, ignore_errors=True)
+        arguments.folder.mkdir(parents=True)
+        runs.append(ingest(arguments.data, store))
+    seconds = median(run["seconds"] for run in runs)
+    figures = {
+        "files": len(list((arguments.data / "er").glob("*.json"))),
+        "files_mb": size_mb(arguments.data),
+        "first": runs[0] | {"seconds": seconds, "peak_mb": max(run["peak_mb"] for run in runs)},
+        "first_runs_s": [run["seconds"] for run in runs],
+        "rows_per_s": round(runs[0]["evaluations"] / seconds),
+        "again": ingest(arguments.data, store),
+        "store_mb": size_mb(store),
+        "mean curve": question(store),
+        "target": {"seconds": 20, "peak_mb": 1000},
+    }
+    write("lcdb", figures)
+    shutil.rmtree(arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
