@@ -63,6 +63,9 @@ class Pulling(Described, Protocol):
     server: str
     missing: Mapping[str, str]
 
+    def finish(self, cache: Path) -> None:
+        """Hear that the store has all that was fetched: the next pull asks what is new."""
+
 
 def source(name: str, paths: Sequence[str | Path], **options: Any) -> Described:
     """The source of that name over these files and folders.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from metadb.store import Added, Load, Store
 if TYPE_CHECKING:
     from ingest import Described, Pulling
 
-MISSING = "not answered:"
+UNANSWERED = "not answered:"
 """How a rejection begins that says what a server would not give."""
 
 
@@ -117,11 +117,13 @@ def _pull(
         batch.add()
     done = batch.done
     for what, why in source.missing.items():
-        done.rejections.add(f"{MISSING} {what}", 1, why)
+        done.rejections.add(f"{UNANSWERED} {what}", 1, why)
     for reason, told in before.items():
-        if reason not in done.rejections.counts and not reason.startswith(MISSING):
+        if reason not in done.rejections.counts and not reason.startswith(UNANSWERED):
             done.rejections.add(reason, told["count"], told["example"])
-    return Loaded(store.finish(this, done, store.cursor(this.id)), done)
+    loaded = Loaded(store.finish(this, done, store.cursor(this.id)), done)
+    source.finish(cache)
+    return loaded
 
 
 def _rejections(store: Store, load: str) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def _with_options(digest: str, source: Described) -> str:
     given = [
         (f.name, repr(value))
         for f in fields(source)
-        if f.name != "paths" and f.init and (value := getattr(source, f.name)) != f.default
+        if f.init and f.default is not MISSING and (value := getattr(source, f.name)) != f.default
     ]
     return hashlib.sha256(f"{digest}{sorted(given)}".encode()).hexdigest() if given else digest
 

@@ -15,7 +15,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -78,6 +78,7 @@ class Archive:
         self._latest: dict[str, Answer] = {}
         self._from: dict[str, int] = {}
         self._counted: dict[str, dict[int, int]] = {}
+        self._counted_in: dict[tuple[str, int], int] = {}
         self.answers: list[Answer] = []
         self.missing: dict[str, str] = {}
         self.heard: Callable[[Answer], None] = lambda answer: None
@@ -129,23 +130,20 @@ class Archive:
         elif "counted" in line:
             rows = {int(task): n for task, n in line["rows"].items()}
             self._counted.setdefault(line["counted"], {}).update(rows)
+            self._counted_in |= {(line["counted"], task): line["in"] for task in rows}
         elif "round" in line:
             self.round, self._over = line["round"], line["over"]
 
-    def begin(self, *, taken: bool = True) -> None:
-        """Go on with the round that was broken off, or begin the next one.
-
-        Args:
-            taken: Whether the store has all of the last round.
-        """
-        if self._over and taken:
+    def begin(self) -> None:
+        """Go on with the round that was broken off, or begin the next one."""
+        if self._over:
             self.round += 1
             self._over = False
             self.missing.clear()
             self._write({"round": self.round, "over": False})
 
     def finish(self) -> None:
-        """Say that the round is over: all was asked."""
+        """Say that the round is over: all was asked, and the store has it."""
         self._over = True
         self._write({"round": self.round, "over": True})
 
@@ -191,7 +189,8 @@ class Archive:
 
     def count(self, listing: str, rows: Mapping[int, int]) -> None:
         """Keep that a listing is complete, with so many rows a task."""
-        line = {"counted": listing, "rows": {str(task): n for task, n in rows.items()}}
+        told = {str(task): n for task, n in rows.items()}
+        line = {"counted": listing, "rows": told, "in": self.round}
         with self._lock:
             self._take(line)
             self._write(line)
@@ -199,6 +198,10 @@ class Archive:
     def counted(self, listing: str) -> dict[int, int]:
         """How many rows each task had when its listing was complete."""
         return dict(self._counted.get(listing, {}))
+
+    def is_counted(self, listing: str, tasks: Iterable[int]) -> bool:
+        """Whether the listing of these tasks was completed in this round already."""
+        return all(self._counted_in.get((listing, task)) == self.round for task in tasks)
 
     def miss(self, url: str, why: str) -> None:
         """Keep that there is something the server would not give; the next round asks again."""

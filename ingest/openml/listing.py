@@ -108,7 +108,7 @@ class Listing:
         known = self._known()
         if known is None:
             yield from self._whole()
-        elif self._most is None:
+        elif self._most is None and not self._is_done():
             yield from self._grown(known)
 
     def _part(self, keys: Keys) -> Listing:
@@ -223,14 +223,20 @@ class Listing:
     def _known(self) -> int | None:
         """How many rows it had when it was complete; None if it never was."""
         counted = self._archive.counted(replace(self.keys, tasks=()).path)
-        if not self.keys.tasks:
-            return sum(counted.values()) if counted else None
-        if any(task not in counted for task in self.keys.tasks):
-            return None
-        return sum(counted[task] for task in self.keys.tasks)
+        there = [counted.get(task) for task in self._counted]
+        return None if None in there else sum(n for n in there if n is not None)
+
+    @property
+    def _counted(self) -> tuple[int, ...]:
+        """The tasks that are counted; 0 stands for all there are."""
+        return self.keys.tasks or (0,)
+
+    def _is_done(self) -> bool:
+        """Whether this round has asked for it, before a kill."""
+        return self._archive.is_counted(replace(self.keys, tasks=()).path, self._counted)
 
     def _count(self, rows: Counter[int]) -> None:
-        found = dict.fromkeys(self.keys.tasks, 0) | dict(rows)
+        found = {task: rows[task] for task in self.keys.tasks} or {0: rows.total()}
         self._archive.count(replace(self.keys, tasks=()).path, found)
 
     def _grown(self, known: int) -> Iterator[Page]:
@@ -256,8 +262,7 @@ class Listing:
         tail = pa.concat_tables([EVALUATIONS.empty_table(), *(page.table for page in pages)])
         yield from pages
         if _n_new(tail, self._runs_before(pages)) >= start + rows - known:
-            task = self.keys.tasks[0] if self.keys.tasks else 0
-            self._count(Counter({task: start + rows}))
+            self._count(Counter({self._counted[0]: start + rows}))
         else:
             yield from self._whole()
 

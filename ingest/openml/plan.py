@@ -123,7 +123,6 @@ class Plan:
             except BaseException:
                 self._outbox.stop()  # the other listings end too
                 raise
-        self._archive.finish()
         self._outbox.release_all()
 
     # -- what is selected ---------------------------------------------------------------------

@@ -129,7 +129,7 @@ class Openml:
         with self._opened(cache) as archive:
             done = _place(cursor, archive.id)
             waiting = [a for a in archive.answers if a.n > done and a.kind in WITH_ROWS]
-            archive.begin(taken=not any(answer.file for answer in waiting))
+            archive.begin()
             outbox = Outbox(waiting)
             archive.heard = outbox.hold
             plan = Plan(self.selection, archive, self._client, outbox, self.jobs)
@@ -142,6 +142,11 @@ class Openml:
             finally:
                 outbox.stop()
                 self.missing = dict(archive.missing)
+
+    def finish(self, cache: Path) -> None:
+        """Let the next pull ask for what is new."""
+        with self._opened(cache) as archive:
+            archive.finish()
 
     def parse(self, path: Path) -> Iterator[Rows]:
         """The rows of one answer of a pull, or of all answers in a folder."""

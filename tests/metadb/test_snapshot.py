@@ -288,7 +288,7 @@ def test_all_of_it_is_more_than_any_number_of_steps(tmp_path):
         (100.0, "steps", 0.9),
         (0.5, "fraction", 0),
     ):
-        store.record(Task("t"), {"x": 1}, value=value, budget=budget, budget_unit=unit, **ran)
+        store.record(Task("mine:t"), {"x": 1}, value=value, budget=budget, budget_unit=unit, **ran)
     assert store.sql("select value from finals").column("value") == [0.5]
     assert store.history("s").matrix().tolist() == [[-0.5]]
     store.close()
