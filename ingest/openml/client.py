@@ -34,6 +34,8 @@ FAILURES_IN_A_ROW = 5
 
 NO_RESULT = frozenset({111, 151, 372, 482, 500, 512, 542, 674, 361, 362, 363, 364, 571, 572, 599})
 """The server's words for: there is nothing."""
+NEVER = frozenset({572})
+"""And there never will be: a run without a trace."""
 NOT_ALLOWED = frozenset({102, 103, 104, 105, 112, 137, 310, 320, 350, 400, 460})
 ERROR = 412
 _BUSY = 107

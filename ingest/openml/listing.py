@@ -273,14 +273,15 @@ class Listing:
             evaluations(self._archive.body(answer)).column("run_id")
             for kind in ("evaluations", "inline")
             for answer in self._archive.of_kind(kind)
-            if answer.n < first and _about(answer, self.keys.function)
+            if answer.n < first and function_of(answer) == self.keys.function
         ]
         chunks = [chunk for column in before for chunk in column.chunks]
         return pa.chunked_array(chunks, pa.int64())
 
 
-def _about(answer: Answer, function: str) -> bool:
-    return str(answer.told.get("listing", "")).split("/")[:2] == ["function", function]
+def function_of(answer: Answer) -> str:
+    """The measure that a page is of."""
+    return str(answer.told.get("listing", "")).split("/")[1]
 
 
 def _kind(url: str) -> str:

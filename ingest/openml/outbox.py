@@ -63,6 +63,11 @@ class Outbox:
                 self._ready.add(answer.n)
                 self._release()
 
+    def held(self) -> list[Answer]:
+        """What is kept back."""
+        with self._there:
+            return list(self._held.values())
+
     def release_all(self) -> None:
         """All that is needed for any is there."""
         with self._there:

@@ -25,8 +25,8 @@ from ingest.openml.answers import (
     tasks_of,
 )
 from ingest.openml.archive import Answer, Archive
-from ingest.openml.client import NO_RESULT, NOT_ALLOWED, Client, NoAnswer, ServerError
-from ingest.openml.listing import PAGE, Keys, Listing, Page
+from ingest.openml.client import NEVER, NO_RESULT, NOT_ALLOWED, Client, NoAnswer, ServerError
+from ingest.openml.listing import PAGE, Keys, Listing, Page, function_of
 from ingest.openml.outbox import Outbox
 from metadb.errors import MalformedFile, NotFound, Unreachable, WrongUsage
 from metadb.identity import family
@@ -36,6 +36,8 @@ T = TypeVar("T")
 TASKS_AT_ONCE = 100
 SETUPS_AT_ONCE = 1000
 RUNS_AT_ONCE = 500
+PAGES = ("evaluations", "inline", "engines")
+"""Kinds of answers that hold evaluations."""
 UNKNOWN_FUNCTION = 100
 URL_LENGTH = 7000
 """Longest list of ids in an address; servers refuse addresses from about 8,000 characters on."""
@@ -103,7 +105,7 @@ class Plan:
             self._asked_setups.update(one[0] for one in _kept(archive, answer, setups))
         self._asked_runs = _ids_of(archive.of_kind("folds"))
         for answer in archive.answers:
-            if answer.kind not in ("evaluations", "inline", "engines"):  # these wait for setups
+            if answer.kind not in PAGES:  # these wait for setups
                 outbox.put(answer)
 
     def run(self) -> None:
@@ -117,13 +119,22 @@ class Plan:
         self.describe(tasks)
         listings = list(self.listings(tasks, flows))
         with ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                for _ in pool.map(self._pull, listings):
-                    pass
-            except BaseException:
-                self._outbox.stop()  # the other listings end too
-                raise
-        self._outbox.release_all()
+            for _ in pool.map(self._pull, listings):
+                pass
+        self._settle(self._left())
+        for measure in dict.fromkeys(keys.function for keys in listings):
+            self._details(measure)
+        if not (self._archive.of_kind("evaluations") or self._archive.of_kind("inline")):
+            raise NotFound(
+                f"{self._client.server} has no evaluations of what was asked for "
+                f"({', '.join(keys.path for keys in listings)[:200]}); leave a filter out"
+            )
+
+    def _left(self) -> Iterator[Page]:
+        """Pages that no listing let go: of one that was complete before a kill, or was moved."""
+        for answer in self._outbox.held():
+            if answer.kind in PAGES:
+                yield Page(answer, _kept(self._archive, answer, evaluations))
 
     # -- what is selected ---------------------------------------------------------------------
 
@@ -275,28 +286,37 @@ class Plan:
     # -- evaluations --------------------------------------------------------------------------
 
     def _pull(self, keys: Keys) -> None:
-        """One listing with the setups, folds and traces that belong to it."""
+        """One listing, with the setups that belong to it."""
         listing = Listing(
             keys, self._archive, self._page, inline=self._mostly_new, most=self.selection.max_runs
         )
+        try:
+            self._settle(listing)
+        except BaseException:
+            self._outbox.stop()  # the other listings end too
+            raise
+
+    def _settle(self, pages: Iterable[Page]) -> None:
+        """Ask for what is needed to read these pages, and let them go together.
+
+        Only together: a later page can say whose a score is.
+        """
         answers: list[Answer] = []
         wanted: set[int] = set()
-        for page in listing:  # read once all of it is there: later pages say whose a score is
+        for page in pages:
             answers.append(page.answer)
             self.describe(_distinct(page.table, "task_id"))
-            there = _distinct(page.table, "setup_id")
+            there = set(_distinct(page.table, "setup_id"))
             with self._lock:
-                if page.answer.kind == "inline":
-                    self._asked_setups.update(there)
-                wanted.update(set(there) - self._asked_setups)
+                if page.answer.kind != "inline":
+                    wanted |= there - self._asked_setups
+                self._asked_setups |= there
             if len(wanted) >= SETUPS_AT_ONCE:
                 self._setups(sorted(wanted))
                 wanted.clear()
         self._setups(sorted(wanted))
         for answer in answers:
             self._outbox.put(answer)
-        if self.selection.per_fold or self.selection.traces:
-            self._details(keys)
 
     def _setups(self, ids: Sequence[int]) -> None:
         def ask(some: Sequence[int]) -> None:
@@ -306,8 +326,6 @@ class Plan:
 
         for some in _short(ids):
             self._in_halves(some, ask, "setup/list/setup")
-        with self._lock:
-            self._asked_setups.update(ids)
 
     def _mostly_new(self, page: pa.Table) -> bool:
         """Whether asking for evaluations and setups apart would take more requests."""
@@ -330,18 +348,20 @@ class Plan:
 
     # -- folds and traces ---------------------------------------------------------------------
 
-    def _details(self, keys: Keys) -> None:
+    def _details(self, function: str) -> None:
+        """Folds and traces of all runs that the archive has under a measure."""
+        if not (self.selection.per_fold or self.selection.traces):
+            return
         pages = [
             _kept(self._archive, answer, evaluations)
-            for kind in ("evaluations", "inline")
-            for answer in self._archive.of_kind(kind)
-            if answer.told.get("listing", "").startswith(f"function/{keys.function}")
+            for answer in self._archive.answers
+            if answer.kind in PAGES and answer.file and function_of(answer) == function
         ]
         rows = pa.concat_tables([EVALUATIONS.empty_table(), *pages])
         if self.selection.per_fold:
-            self._folds(keys.function, _distinct(rows, "run_id"))
+            self._folds(function, _distinct(rows, "run_id"))
         if self.selection.traces:
-            self._traces(keys.function, rows)
+            self._traces(function, rows)
 
     def _folds(self, function: str, runs: Sequence[int]) -> None:
         def ask(some: Sequence[int]) -> None:
@@ -416,7 +436,8 @@ class Plan:
                 ) from error
             if error.code not in NO_RESULT:
                 raise
-            return self._archive.keep(url, kind, None, lasting=False, **told), None
+            never = error.code in NEVER
+            return self._archive.keep(url, kind, None, lasting=never, **told), None
         lasts = lasting(found) if callable(lasting) else lasting
         return self._archive.keep(url, kind, body, lasting=lasts, **told), found
 

@@ -15,6 +15,7 @@ from ingest.building import distinct, mapped, metric_rows, quality_rows, rows
 from ingest.openml.answers import document, entries, evaluations, setups, tasks_of
 from ingest.openml.archive import Answer, Archive
 from ingest.openml.hyperparameters import configuration, decoded
+from ingest.openml.listing import function_of
 from ingest.openml.measures import SEARCH_SCORE, metric_of_measure
 from ingest.openml.plan import KINDS
 from metadb.errors import MalformedFile
@@ -99,8 +100,7 @@ class Reading:
                     if folds.isdigit() and repeats.isdigit():
                         self._splits[int(one["id"])] = (int(repeats), int(folds))
             elif answer.kind == "engines":
-                function = str(answer.told["listing"]).split("/")[1]
-                self._doubled.setdefault(function, set()).update(answer.told["ids"])
+                self._doubled.setdefault(function_of(answer), set()).update(answer.told["ids"])
             elif answer.kind in ("setups", "inline", "evaluations"):
                 self._learn_setups(answer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -250,6 +251,31 @@ def test_only_runs_from_a_date_on_and_at_most_so_many(server: Server, store: Sto
 # -- going on ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n", range(12, 24))
+def test_broken_off_at_any_answer_and_run_again_it_is_as_if_undisturbed(
+    n: int, server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingest.openml.archive import Archive
+
+    keep = Archive.keep
+
+    def broken(self: Archive, *args: Any, **told: Any) -> Any:
+        if len(self.answers) >= n:
+            raise DiskFull("no room")
+        return keep(self, *args, **told)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "keep", broken)
+        with contextlib.suppress(DiskFull):
+            pull(server, store, metrics=("predictive_accuracy", "kappa"))
+    loaded = pull(server, store, metrics=("predictive_accuracy", "kappa"))
+    assert loaded.load["n_rejected"] == 0
+    assert held(store).keys() == truth(server.world).keys()
+    assert held(store, "kappa").keys() == truth(server.world, "kappa").keys()
+    asked = [request["path"] for request in server.requests()]
+    assert len(asked) - len(set(asked)) <= 1
+
+
 def test_new_runs_come_and_nothing_else(growing: Server, store: Store) -> None:
     pull(growing, store)
     before = held(store)
@@ -443,6 +469,7 @@ def test_a_full_disk_is_a_named_stop_to_go_on_from(
         ({"suite": "no-such-suite"}, NotFound, "no suite or study 'no-such-suite'"),
         ({"suite": None, "tasks": (999_999,)}, NotFound, "no task 999999"),
         ({"suite": None, "flow_family": "sklearn.RandomForest"}, NotFound, "did you mean"),
+        ({"flows": (999_999,)}, NotFound, "has no evaluations of what was asked for"),
         ({"suite": None}, WrongUsage, "say what to pull"),
         ({"metrics": ("accuracyy",)}, WrongUsage, "no measure 'accuracyy'"),
         ({"since": "yesterday"}, WrongUsage, "2026-01-31"),
