@@ -175,13 +175,18 @@ def _xml_columns(
     if _name(root) != kind:
         raise ValueError(f"no {kind} but {_name(root)}")
     start = root.tag[: len(root.tag) - len(kind)]  # the tags have one namespace
-    return {name: _field(root, start + name) for name in names}
+    flat = next(root.iter(f"{start}parameters"), None) is None
+    return {name: _field(root, start + name, flat=flat) for name in names}
 
 
-def _field(root: etree._Element, tag: str) -> list[str | None]:
-    """A field of each child; None where a child has none."""
-    found = [one.text for one in root.iter(tag)]  # of setups within the rows too
-    if len(found) == len(root):
+def _field(root: etree._Element, tag: str, *, flat: bool) -> list[str | None]:
+    """A field of each child; None where a child has none.
+
+    Args:
+        flat: Nothing within the children has fields of its own, as setups have.
+    """
+    found = [one.text for one in root.iter(tag)]
+    if flat and len(found) == len(root):
         return found
     return [child.findtext(tag) for child in root] if found else [None] * len(root)
 
