@@ -53,3 +53,7 @@ class Unreachable(MetadbError):
 
 class DiskFull(MetadbError):
     """There is no room to write; what was written before stays."""
+
+
+class Busy(MetadbError):
+    """Something that another process is at; wait for it."""

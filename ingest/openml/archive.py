@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 
 import pyarrow as pa
 
-from metadb.errors import DiskFull, MalformedFile, NotFound, WrongUsage
+from metadb.errors import Busy, DiskFull, MalformedFile, NotFound
 
 LEDGER = "ledger.jsonl"
 
@@ -65,7 +65,7 @@ class Archive:
     `heard` is called with each new answer, in the order of the ledger.
 
     Raises:
-        WrongUsage: Another process is at it.
+        Busy: Another process is at it.
         MalformedFile: The ledger is none.
         DiskFull: There is no room.
     """
@@ -90,7 +90,7 @@ class Archive:
             fcntl.flock(self._ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._ledger.close()
-            raise WrongUsage(
+            raise Busy(
                 f"another process is pulling into {folder}; wait for it, or stop it"
             ) from error
         self._read(about or {})

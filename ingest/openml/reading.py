@@ -223,8 +223,10 @@ class Reading:
         """Without rows that do not say whose score they are, of runs that have several."""
         if not page.num_rows or not page.column("evaluation_engine_id").null_count:
             return page
-        doubled = self._doubled.get(page.column("function")[0].as_py(), set())
-        runs = pa.array(sorted(doubled), pa.int64())
+        doubled = self._doubled.get(page.column("function")[0].as_py())
+        if not doubled:
+            return page
+        runs = pa.array(doubled, pa.int64())
         return page.filter(pc.invert(pc.is_in(page.column("run_id"), value_set=runs)))
 
     def _wanted(self, page: pa.Table) -> tuple[pa.Table, dict[str, int]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.openml.archive import LEDGER, Archive
-from metadb.errors import DiskFull, MalformedFile, NotFound, WrongUsage
+from metadb.errors import Busy, DiskFull, MalformedFile, NotFound
 
 
 def test_what_was_kept_is_found_again_with_its_address_and_hash(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_two_processes_do_not_pull_into_one_folder(tmp_path: Path) -> None:
         code = f"from ingest.openml.archive import Archive; from pathlib import Path; Archive(Path({str(tmp_path / 'a')!r}), {{}})"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "another process is pulling" in done.stderr
-    with pytest.raises(WrongUsage, match="another process"), Archive(tmp_path / "a", {}):
+    with pytest.raises(Busy, match="another process"), Archive(tmp_path / "a", {}):
         Archive(tmp_path / "a", {})
 
 
