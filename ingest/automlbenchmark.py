@@ -123,7 +123,7 @@ class Automlbenchmark:
         """Hours and cores of a file."""
         if found := _INPUT.fullmatch(path.stem):
             return float(found[2]), int(found[1])
-        if found := _TABLE.fullmatch(path.parent.name):
+        if found := _TABLE.fullmatch(path.resolve().parent.name):
             return float(found[1]), _TABLE_CORES
         if self.hours is None or self.cores is None:
             return None

@@ -31,6 +31,7 @@ from ingest.building import (
     rows,
     statuses,
 )
+from ingest.sklearn_metric import from_sklearn
 from ingest.small_files import read_records
 from metadb.arff import read_arff
 from metadb.errors import InvalidConfig, MalformedFile, NotFound
@@ -56,9 +57,9 @@ _OWN = {
         Metric("mean_squared_log_error", True, "1", 0.0, None, "Mean squared error of log1p."),
         Metric("average_precision", False, "1", 0.0, 1.0, "Area below precision and recall."),
         *(
-            Metric(f"{name}_{mean}", False, "1", 0.0, 1.0, f"{name}, {mean} mean over classes.")
+            Metric(f"{name}_{mean}", False, "1", 0.0, 1.0, f"{name}, {mean} average.")
             for name in ("f1", "precision", "recall")
-            for mean in ("macro", "micro", "samples", "weighted")
+            for mean in ("binary", "macro", "micro", "samples")
         ),
     )
 }
@@ -101,7 +102,8 @@ class Autosklearn:
         if path.suffix == ".json":
             yield autosklearn2.parse(path)
             return
-        kind, configs, ids = _configs(path / _CONFIGS, sparse=path.name.endswith("_sparse"))
+        sparse = path.resolve().name.endswith("_sparse")
+        kind, configs, ids = _configs(path / _CONFIGS, sparse=sparse)
         evaluations, metric = _evaluations(path / _RUNS, kind, ids)
         tasks, names, values, cost_s = _features(path, kind)
         tasks = distinct([*tasks, *evaluations.column("task").to_pylist()])
@@ -184,12 +186,13 @@ def _evaluations(path: Path, kind: str, config: dict[str, str]) -> tuple[pa.Tabl
 def _metric(column: str, path: Path) -> Metric:
     """What a column is, whose best value is 1 for scores and 0 for losses."""
     known = {m.name: m for m in (*METRICS.values(), *_OWN.values()) if m.unit != "s"}
-    if canonical(column) not in known:
+    name = canonical(from_sklearn(column))
+    if name not in known:
         raise MalformedFile(
             f"{path}: the metric {column!r} is not one of auto-sklearn's that are known: "
             f"{', '.join(sorted(known))}"
         )
-    return known[canonical(column)]
+    return known[name]
 
 
 def _features(path: Path, kind: str) -> tuple[list[str], list[str], Floats, Floats | None]:

@@ -34,7 +34,7 @@ _MATRIX = "askl2_training_data.json"
 def is_part(path: Path) -> bool:
     """Whether a file is one of auto-sklearn 2.0's, by its name and folder."""
     return path.name == _MATRIX or (
-        path.suffix == ".json" and path.parent.name == "askl2_portfolios"
+        path.suffix == ".json" and path.resolve().parent.name == "askl2_portfolios"
     )
 
 
@@ -71,11 +71,12 @@ def _portfolio(portfolio: dict[str, Any], path: Path) -> pa.Table:
 
 
 def _matrix(content: dict[str, Any], path: Path) -> dict[str, pa.Table]:
-    metric = METRICS.get(path.parent.name)
+    folder = path.resolve().parent.name
+    metric = METRICS.get(folder)
     if metric is None:
         raise MalformedFile(
             f"{path}: the folder of a matrix is named after its metric, such as log_loss, and "
-            f"{path.parent.name!r} is none"
+            f"{folder!r} is none"
         )
     loss, features, names, numbers = _arrays(content, path)  # (tasks, strategies), (tasks, names)
     strategies: list[Config] = [{"strategy": str(name)} for name in content["strategies"]]

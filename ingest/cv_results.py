@@ -20,10 +20,12 @@ import pyarrow.parquet as pq
 
 from ingest import About
 from ingest.building import beginning, find
+from ingest.sklearn_metric import from_sklearn
 from ingest.study import OWN, Study, joined, plain_value, points, study_rows
 from ingest.text_csv import text_columns
 from metadb.errors import MalformedFile
 from metadb.identity import typed
+from metadb.metrics import METRICS, canonical
 from metadb.records import Rows
 
 if TYPE_CHECKING:
@@ -34,13 +36,6 @@ MAX_BYTES = 1 << 30
 
 _SUFFIXES = (".csv", ".json", ".parquet")
 _SCORE = re.compile(r"(?:split(?P<fold>\d+)|mean)_test_(?P<scorer>.+)")
-_OF_ONE_CLASS = {"f1": "f1_binary", "precision": "precision_binary", "recall": "recall_binary"}
-_WEIGHTED = {
-    "f1_weighted": "f1",
-    "precision_weighted": "precision",
-    "recall_weighted": "recall",
-    "roc_auc_ovr_weighted": "roc_auc",
-}
 _LITERAL = 100_000  # characters of a config that is still parsed
 
 Table = dict[str, list[Any]]
@@ -145,8 +140,10 @@ def _study(name: str, table: Table, *, lower: bool) -> Study:
     halving = any(resource is not None for resource in resources)
     parts, objectives = [], {}
     for column, match in scores.items():
-        metric = _metric(match["scorer"], name)
-        objectives[metric] = lower if metric not in _known() else None
+        scorer = match["scorer"]
+        metric = f"{name}/score" if scorer == "score" else from_sklearn(scorer)
+        named = canonical(metric) in METRICS or metric.startswith("neg_")  # its name tells it
+        objectives[metric] = None if named else lower
         parts.append(
             points(
                 trial=list(range(n)),
@@ -167,19 +164,6 @@ def _study(name: str, table: Table, *, lower: bool) -> Study:
         objectives=objectives,
         anonymous=list(objectives) == [f"{name}/score"],
     )
-
-
-def _known() -> frozenset[str]:
-    from metadb.metrics import ALIASES, METRICS
-
-    return frozenset({*METRICS, *ALIASES})
-
-
-def _metric(scorer: str, study: str) -> str:
-    """The scorer's metric: `f1` is of one class in scikit-learn, and the store's is weighted."""
-    if scorer == "score":
-        return f"{study}/score"
-    return _WEIGHTED.get(scorer, _OF_ONE_CLASS.get(scorer, scorer))
 
 
 def _numbers(table: Table, name: str, n: int) -> list[float | None]:

@@ -32,7 +32,7 @@ from ingest.building import (
 )
 from ingest.config_columns import config_rows, config_texts
 from ingest.hp_transfer_spaces import BLACKBOXES, OPERATIONS, Blackbox
-from ingest.zipped import only_member
+from ingest.zipped import beginning_of_member, only_member
 from metadb.errors import MalformedFile
 from metadb.records import Rows
 
@@ -111,8 +111,6 @@ def _read(path: Path) -> tuple[pa.Table, Blackbox]:
         MalformedFile: It is no such zip, or holds rows of another or of several search spaces.
     """
     content = only_member(path, MAX_BYTES)
-    if len(content) > MAX_BYTES:
-        raise MalformedFile(f"{path} unpacks to more than {MAX_BYTES:,} bytes, which is refused")
     names = _columns(content)
     if not _describes_evaluations(names):
         raise MalformedFile(
@@ -188,7 +186,7 @@ def _tasks(table: pa.Table, kind: str) -> dict[str, pa.Table]:
 
 def _is_evaluations(path: Path) -> bool:
     try:
-        return _describes_evaluations(_columns(only_member(path, 1 << 14)))
+        return _describes_evaluations(_columns(beginning_of_member(path, 1 << 14)))
     except MalformedFile:
         return False
 

@@ -23,6 +23,7 @@ from ingest import About
 from ingest.building import beginning, distinct, find, mapped, metric_rows, rows
 from ingest.config_columns import config_rows, config_texts
 from ingest.hpob_text import LAYOUT, task_texts
+from ingest.small_files import read_json
 from metadb.errors import MalformedFile, NotFound
 from metadb.metrics import METRICS
 from metadb.protocols import Floats
@@ -89,11 +90,11 @@ def _descriptors(path: Path) -> dict[str, tuple[str, ...]]:
             "with HPO-B's data"
         )
     try:
-        content = json.loads(beside.read_bytes())
+        content = read_json(beside)
         return {
             space: tuple(map(str, entry["variables_order"])) for space, entry in content.items()
         }
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise MalformedFile(
             f"{beside} must be a JSON object of search space to 'variables_order' ({error!r})"
         ) from error

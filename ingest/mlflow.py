@@ -186,6 +186,6 @@ def _measured(history: pa.Table, logged: Logged, status: np.ndarray) -> Iterator
         trial=curve["run"],
         metric=curve["metric"],
         value=curve["value"],
-        budget=as_budgets(curve["step"]),
+        budget=as_budgets(curve["step"], curve["run"]),
         budget_unit="steps",
     )

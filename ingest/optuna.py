@@ -126,6 +126,6 @@ def _curves(stored: Stored, objectives: Sequence[str]) -> pa.Table:
         trial=trial,
         metric=objectives[0],
         value=pa.array(stored.reports, pa.float64()),
-        budget=as_budgets(steps),
+        budget=as_budgets(steps, trial),
         budget_unit="steps",
     ).filter(known)

@@ -295,7 +295,7 @@ def copied(url: str, cache: Path) -> Path:
         raise WrongUsage(
             "reading a database server needs the package optuna; pip install 'metadb[tuners]'"
         ) from error
-    shown = re.sub(r"//[^@/]*@", "//", url)  # never a password
+    shown = re.sub(r"//[^@/]*@", "//", url).partition("?")[0]  # never a password
     cache.mkdir(parents=True, exist_ok=True)
     part = cache / "optuna.part"
     part.unlink(missing_ok=True)

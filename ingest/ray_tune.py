@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ingest import About
 from ingest.building import distinct, find
+from ingest.small_files import read_object
 from ingest.study import OWN, Study, points, study_rows, wanted
 from metadb.errors import MalformedFile
 from metadb.records import Rows
@@ -106,16 +107,17 @@ class _Trials:
                 self.trial.append(len(self.configs) - 1)
                 self.metric.append(name)
                 self.value.append(value)
-                self.budget.append(float(result.get(_BUDGET, nth)))
+                self.budget.append(_budget(result, nth))
                 self.cost_s.append(result.get("time_total_s"))
 
 
 def _study(path: Path, metric: str | None) -> Study:
     objective, statuses = _state(path)
-    trials, rejected = _Trials(), Counter[str]()
+    trials, rejected, curves = _Trials(), Counter[str](), False
     for folder in _trials(path):
         results = _results(path / folder / _RESULT)
-        config = _object(path / folder / _PARAMS)
+        config = read_object(path / folder / _PARAMS, "of hyperparameters, as Ray Tune writes it")
+        curves |= any(_budget(result, nth) > 1 for nth, result in enumerate(results, 1))
         error = (path / folder / _ERROR).is_file()
         status = statuses.get(folder, "ERROR" if error else "TERMINATED")
         changed = any(result.get("config", config) != config for result in results)
@@ -135,14 +137,23 @@ def _study(path: Path, metric: str | None) -> Study:
     names = distinct(trials.metric) or [objective or f"{path.name}/objective"]
     if metric is None and objective in names:
         names = [objective]
-    return _assembled(path.name, trials, names, rejected)
+    return _assembled(path.name, trials, names, rejected, curves=curves)
 
 
 def _assembled(
-    name: str, trials: _Trials, names: Sequence[str], rejected: Mapping[str, int]
+    name: str,
+    trials: _Trials,
+    names: Sequence[str],
+    rejected: Mapping[str, int],
+    *,
+    curves: bool,
 ) -> Study:
-    """A curve where some trial has several results; a failed trial fails at the full budget."""
-    curves = any(budget > 1 for budget in trials.budget)
+    """The study; a failed trial fails at the full budget.
+
+    Args:
+        curves: Whether some trial, also one that still runs, has several results: else the one
+            result of each is that at the full budget.
+    """
     n, n_failed = len(trials.trial), len(trials.failed) * len(names)
     kept = points(
         trial=trials.trial + [i for i in trials.failed for _ in names],
@@ -160,6 +171,10 @@ def _assembled(
 def _trials(path: Path) -> list[str]:
     """The folders of the trials, in order."""
     return sorted(file.parent.name for file in path.glob(f"*/{_PARAMS}"))
+
+
+def _budget(result: Mapping[str, Any], nth: int) -> float:
+    return float(result.get(_BUDGET, nth))
 
 
 def _numbers(result: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
@@ -185,16 +200,6 @@ def _results(path: Path) -> list[dict[str, Any]]:
     if not all(isinstance(result, dict) for result in found):
         raise MalformedFile(f"{path} must hold a JSON object a line")
     return found
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise MalformedFile(f"{path} is no JSON file of Ray Tune: {error}") from error
-    if not isinstance(content, dict):
-        raise MalformedFile(f"{path} must hold a JSON object of hyperparameters")
-    return content
 
 
 def _state_files(path: Path) -> list[Path]:

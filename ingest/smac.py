@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ingest import About
 from ingest.building import find
+from ingest.small_files import read_object
 from ingest.study import OWN, Study, points, study_rows, wanted
 from metadb.errors import InvalidSpace, MalformedFile
 from metadb.records import Rows
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 MAX_BYTES = 1 << 30
+"""A larger run history is refused."""
 
 _FILE = "runhistory.json"
 _SPACE, _SCENARIO = "configspace.json", "scenario.json"
@@ -194,13 +196,4 @@ def _name(path: Path) -> str:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """A JSON file of SMAC, in which infinity and NaN are allowed."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            text = stream.read(MAX_BYTES + 1)
-        content = json.loads(text) if len(text) <= MAX_BYTES else None
-    except (ValueError, RecursionError) as error:
-        raise MalformedFile(f"{path} is no JSON file of SMAC: {error}") from error
-    if not isinstance(content, dict):
-        raise MalformedFile(f"{path} must hold a JSON object of at most {MAX_BYTES:,} characters")
-    return content
+    return read_object(path, "as SMAC writes it", MAX_BYTES)

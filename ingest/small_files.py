@@ -15,19 +15,39 @@ MAX_BYTES = 1 << 26
 """A larger file is refused: as Python objects it takes about ten times its size."""
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, size: int | None = None) -> Any:
     """What a JSON file holds.
+
+    Args:
+        size: Bytes that it may have; default `MAX_BYTES`.
 
     Raises:
         NotFound: There is no such file.
-        MalformedFile: It is no JSON, nests too deeply, or is larger than `MAX_BYTES`.
+        MalformedFile: It is no JSON, nests too deeply, or is too large.
     """
     try:
-        return json.loads(_text(path))
+        return json.loads(_text(path, size))
     except (ValueError, RecursionError) as error:
         raise MalformedFile(
             f"{path} is not a JSON file ({str(error)[:80]}); is it cut short?"
         ) from error
+
+
+def read_object(path: Path, what: str, size: int | None = None) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Args:
+        what: Of what, for the error.
+        size: Bytes that it may have; default `MAX_BYTES`.
+
+    Raises:
+        NotFound: There is no such file.
+        MalformedFile: It holds something else, or is too large.
+    """
+    content = read_json(path, size)
+    if not isinstance(content, dict):
+        raise MalformedFile(f"{path} must hold a JSON object {what}")
+    return content
 
 
 def read_records(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
@@ -71,11 +91,12 @@ def number(text: str, where: str) -> float:
         raise MalformedFile(f"{where}: {text[:60]!r} stands where a number should") from error
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, size: int | None = None) -> str:
+    size = MAX_BYTES if size is None else size
     if not path.is_file():
         raise NotFound(f"there is no file {path}")
-    if path.stat().st_size > MAX_BYTES:
-        raise MalformedFile(f"{path} is larger than {MAX_BYTES:,} bytes; it should be a small file")
+    if path.stat().st_size > size:
+        raise MalformedFile(f"{path} is larger than {size:,} bytes; it should be a small file")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -48,7 +48,8 @@ def reading(path: Path, tables: Sequence[str], what: str) -> Iterator[sqlite3.Co
             con.execute("pragma query_only = on")
             con.execute("pragma trusted_schema = off")
             con.execute("begin")
-            there = {name for (name,) in con.execute("select name from sqlite_master")}
+            found = con.execute("select name from sqlite_master where type = 'table'")
+            there = {name for (name,) in found}
             lacks = [table for table in tables if table not in there]
             if lacks:
                 raise MalformedFile(

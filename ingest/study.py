@@ -121,10 +121,16 @@ def joined(parts: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables([points(trial=[]), *parts])
 
 
-def as_budgets(steps: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Steps as budgets: counted from 1, also where a study counts from 0."""
-    least = pc.min(steps).as_py()
-    return pc.add(steps, 1) if least == 0 else steps
+def as_budgets(
+    steps: pa.Array | pa.ChunkedArray, trial: pa.Array | pa.ChunkedArray
+) -> pa.Array | pa.ChunkedArray:
+    """Steps as budgets: counted from 1, also where a trial counts from 0.
+
+    A trial decides of its own steps only: those of a study that has grown stay what they were.
+    """
+    told = pa.table({"trial": trial, "step": steps}).group_by("trial").aggregate([("step", "min")])
+    from_0 = told["trial"].filter(pc.equal(told["step_min"], 0)).combine_chunks()
+    return pc.add(steps, pc.cast(pc.is_in(trial, from_0), steps.type))
 
 
 def wanted(names: Sequence[str], asked: Asked, where: object) -> list[str]:

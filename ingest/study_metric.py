@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LOWER = ("loss", "error", "err", "cost", "perplexity", "seconds", "latency", "deviance")
 _HIGHER = ("acc", "score", "auc", "reward", "auroc", "auprc", "iou", "bleu")
+_LOSSES = ("brier",)  # whatever word comes behind: `brier_score`
 _REGRESSION = ("r2", "mae", "mse", "rmse")
 _ANY = ("fit_s", "predict_s", "runtime_s")
 
@@ -119,10 +120,14 @@ def _scale(name: str, lower: bool | None, minimize: bool | None) -> Scale | None
 def _told_by(name: str) -> bool | None:
     """Whether lower is better by the name's last words: `val_log_loss` is a log loss."""
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
+    if "neg" in words:  # `val_neg_log_loss`: is its sign turned?
+        return None
     for start in range(len(words)):
         known = METRICS.get(canonical("_".join(words[start:])))
         if known is not None:
             return known.lower_is_better
+    if any(word in _LOSSES for word in words):
+        return True
     if not words or words[-1] not in (*_LOWER, *_HIGHER):
         return None
     return words[-1] in _LOWER

@@ -6,8 +6,6 @@ Every row is one report of a trial: a point of its learning curve. `tuner.dill` 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,11 @@ import pyarrow.compute as pc
 
 from ingest import About
 from ingest.building import find
+from ingest.small_files import read_object
 from ingest.study import OWN, Study, as_budgets, joined, points, study_rows, wanted
 from ingest.study_space import Choice, Declared, Range
 from ingest.text_csv import text_columns
+from ingest.zipped import only_member
 from metadb.errors import MalformedFile
 from metadb.identity import typed
 from metadb.records import Rows
@@ -146,7 +146,7 @@ def _points(results: pa.Table, trial: pa.Array, metric: str, resource: str | Non
     """The reports of one metric; the cost is the worker's clock."""
     cost = "st_worker_time" if "st_worker_time" in results.column_names else None
     value = _numbers(results, metric)
-    budget: Any = 1.0 if resource is None else as_budgets(_numbers(results, resource))
+    budget: Any = 1.0 if resource is None else as_budgets(_numbers(results, resource), trial)
     unit = "fraction" if resource is None else _UNIT.get(resource, resource)
     return points(
         trial=trial,
@@ -224,36 +224,14 @@ def _domain(entry: Any) -> Range | Choice:
 def _results(path: Path) -> pa.Table:
     """All columns as text."""
     try:
-        table = text_columns(_bytes(path))
-    except (
-        pa.ArrowException,
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+        packed = path.suffix == ".zip"
+        table = text_columns(only_member(path, MAX_BYTES) if packed else path.read_bytes())
+    except (pa.ArrowException, OSError, ValueError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise MalformedFile(f"{path} is no results file of Syne Tune: {why}") from error
     if "trial_id" not in table.column_names:
         raise MalformedFile(f"{path} is no results file of Syne Tune; it has no column 'trial_id'")
     return table
-
-
-def _bytes(path: Path) -> bytes:
-    """The CSV text; of a zip its one member, whatever it is called, never written to disk."""
-    if path.suffix != ".zip":
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if len(members) != 1:
-            raise MalformedFile(f"{path} must hold one file, but holds {len(members)}")
-        with archive.open(members[0]) as stream:
-            content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise MalformedFile(f"{path} unpacks to more than {MAX_BYTES:,} bytes")
-    return content
 
 
 def _numbers(results: pa.Table, name: str) -> pa.Array:
@@ -265,12 +243,4 @@ def _numbers(results: pa.Table, name: str) -> pa.Array:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise MalformedFile(f"{path} is no metadata of Syne Tune: {error}") from error
-    if not isinstance(content, dict):
-        raise MalformedFile(f"{path} must hold a JSON object")
-    return content
+    return read_object(path, "as Syne Tune writes it") if path.is_file() else {}

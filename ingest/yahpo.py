@@ -13,6 +13,7 @@ from typing import Any
 
 from ingest import About
 from ingest.building import beginning, find, rows
+from ingest.small_files import read_json
 from metadb.errors import InvalidSpace, MalformedFile
 from metadb.records import Rows
 from metadb.space import from_json, space_id, to_json
@@ -24,8 +25,10 @@ _CITATION = (
 _INSTANCES = {  # lcbench means OpenML's tasks; rbv2 and iaml mean data sets, whatever the name says
     "OpenML_task_id": "openml:task",
     "task_id": "openml:dataset",
+    "task": "yahpo:fcnet",
 }
-_FIDELITIES = ("epoch", "trainsize", "repl")
+_FIDELITIES = ("epoch", "trainsize", "repl", "replication")
+_REGRESSION = ("fcnet",)
 _ONLY = {"nb301": "CIFAR10"}  # scenarios of one task, which the space does not name
 
 
@@ -55,7 +58,9 @@ class Yahpo:
     def parse(self, path: Path) -> Iterator[Rows]:
         """The tasks and the space of one scenario."""
         content, scenario = _content(path), scenario_name(path)
-        tasks = _tasks(content, scenario)
+        family = scenario.removesuffix("_v2")
+        kind = "regression" if family in _REGRESSION else "classification"
+        tasks = _tasks(content, family)
         datasets = [task if task.startswith("openml:dataset/") else None for task in tasks]
         known = [dataset for dataset in datasets if dataset]
         tables = {"datasets": rows("datasets", dataset=known)} if known else {}
@@ -69,7 +74,7 @@ class Yahpo:
                 "spaces": rows(
                     "spaces", space=[space_id(space)], name=space.name, definition=to_json(space)
                 ),
-                "tasks": rows("tasks", task=tasks, kind="classification", dataset=datasets),
+                "tasks": rows("tasks", task=tasks, kind=kind, dataset=datasets),
             }
         )
 
@@ -83,11 +88,11 @@ def scenario_name(path: Path) -> str:
 def _content(path: Path) -> dict[str, Any]:
     """The space as it stands in the file: ConfigSpace's JSON of format 0.2."""
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         names = [part["name"] for part in content["hyperparameters"]]
         parts = [part for part in content["hyperparameters"] if part["name"] in _INSTANCES]
         choices = [choice for part in parts for choice in part["choices"]]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (TypeError, KeyError) as error:
         raise MalformedFile(
             f"{path} must be a space in ConfigSpace's JSON, with 'hyperparameters' ({error!r})"
         ) from error
@@ -96,14 +101,13 @@ def _content(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _tasks(content: dict[str, Any], scenario: str) -> list[str]:
+def _tasks(content: dict[str, Any], family: str) -> list[str]:
     for part in content["hyperparameters"]:
         if origin := _INSTANCES.get(part["name"]):
             return [
-                f"{origin}/{name}" if name.isdecimal() else f"yahpo:{scenario}/{name}"
+                f"{origin}/{name}" if name.isdecimal() else f"yahpo:{family}/{name}"
                 for name in part["choices"]
             ]
-    family = scenario.removesuffix("_v2")
     return [f"yahpo:{family}/{_ONLY.get(family, 'task')}"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,9 +11,19 @@ from metadb.errors import MalformedFile
 
 
 def only_member(path: Path, size: int) -> bytes:
-    """The beginning of the only member of a zip: at most `size` bytes and one more, to tell by.
+    """The only member of a zip; nothing is written anywhere, whatever path it is named after.
 
-    Nothing is written anywhere, whatever path the member is named after.
+    Raises:
+        MalformedFile: It is no zip of one member, or unpacks to more than `size` bytes.
+    """
+    content = beginning_of_member(path, size + 1)
+    if len(content) > size:
+        raise MalformedFile(f"{path} unpacks to more than {size:,} bytes, which is refused")
+    return content
+
+
+def beginning_of_member(path: Path, size: int) -> bytes:
+    """The first `size` bytes of the only member of a zip.
 
     Raises:
         MalformedFile: It is no zip of one member, or the member cannot be unpacked.
@@ -23,10 +34,11 @@ def only_member(path: Path, size: int) -> bytes:
             if len(members) != 1:
                 raise MalformedFile(f"{path} holds {len(members)} members; it should hold one")
             with archive.open(members[0]) as stream:
-                return stream.read(size + 1)
+                return stream.read(size)
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         OSError,
         ValueError,

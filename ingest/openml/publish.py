@@ -22,6 +22,7 @@ from xml.sax.saxutils import escape
 
 import pyarrow as pa
 
+from ingest.building import beginning
 from ingest.openml.answers import document, entries
 from ingest.openml.outgoing import (
     SEED,
@@ -46,7 +47,7 @@ Setting = dict[str, str | int]
 Heard = Callable[[str, int, int | None], None]
 
 _NOT_ALLOWED = frozenset({102, 103, 104, 106, 169, 170})
-_UNKNOWN_TASK = 151
+_UNKNOWN_TASK, _UNKNOWN_FLOW = 151, 181
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def _predictions(folder: Path | None, run: OwnRun) -> Path | None:
     path = folder / run.file_name
     if not path.is_file():
         return None
-    head = path.read_text(encoding="utf-8", errors="replace")[:100_000].lower()
+    head = beginning(path, 100_000).lower()
     names = re.findall(r"^\s*@attribute\s+['\"]?([^'\"\s]+)", head, re.MULTILINE)
     missing = [n for n in ("repeat", "fold", "row_id", "prediction") if n not in names]
     if missing or "@data" not in head:
@@ -377,7 +378,7 @@ def _places(openml: Any, flow: int | None, made: SpaceFlow) -> Places:
     try:
         there = openml.flows.get_flow(flow)
     except openml.exceptions.OpenMLServerException as error:
-        if error.code == 181:
+        if error.code == _UNKNOWN_FLOW:
             raise NotFound(f"the server has no flow {flow}; nothing was sent") from None
         raise
     found: dict[str, tuple[Any, str]] = {}

@@ -72,6 +72,8 @@ def test_one_minus_a_score_becomes_the_score(tiny: Tiny, store: Store) -> None:
         ("accuracy", "accuracy", 0.75),
         ("roc_auc", "roc_auc", 0.75),
         ("f1_macro", "f1_macro", 0.75),
+        ("f1", "f1_binary", 0.75),  # as in scikit-learn
+        ("f1_weighted", "f1", 0.75),
         ("log_loss", "log_loss", 0.25),
         ("root_mean_squared_error", "rmse", 0.25),
         ("mean_squared_log_error", "mean_squared_log_error", 0.25),
@@ -118,6 +120,17 @@ def test_sparse_data_are_searched_in_a_space_of_their_own(tiny: Tiny, store: Sto
         ("autosklearn-regression-sparse", 2),
     ]
     assert store.status()["rows"]["tasks"] == 4
+
+
+def test_a_folder_is_the_same_from_within(
+    tiny: Tiny, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny("autosklearn")
+    monkeypatch.chdir(folder.rename(folder.with_name("r2_regression_sparse")))
+    fill(store, Path())
+    assert store.sql("select distinct space as s from configs").column("s") == [
+        "autosklearn-regression-sparse"
+    ]
 
 
 @pytest.mark.parametrize(

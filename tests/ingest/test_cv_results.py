@@ -132,3 +132,14 @@ def test_halving_is_a_curve_and_an_estimator_is_text(store: Store) -> None:
         "DecisionTreeClassifier",
         "ExtraTreeClassifier",
     }
+
+
+def test_minimize_is_of_scorers_of_ones_own(tmp_path: Path, store: Store) -> None:
+    """`neg_log_loss` is turned whatever is said of the others."""
+    (tmp_path / "own.csv").write_text(
+        "params,mean_test_odd,mean_test_neg_log_loss\n{'C': 1},3,-2\n"
+    )
+    put(store, tmp_path / "own.csv", minimize=True)
+    assert [row[2] for row in evaluations(store, "log_loss")] == [2.0]
+    assert [row[2] for row in evaluations(store, "odd")] == [3.0]
+    assert store.metric("odd").lower_is_better

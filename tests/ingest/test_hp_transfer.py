@@ -12,6 +12,7 @@ import pytest
 
 from ingest import hp_transfer, source
 from ingest.load import load
+from ingest.zipped import only_member
 from metadb.errors import MalformedFile
 from metadb.store import Store
 
@@ -146,6 +147,16 @@ def test_a_wrong_table_is_named_with_what_would_be_right(
     rewrite(path, table=content(path).replace(old, new, 1))
     with pytest.raises(MalformedFile, match=said):
         parse(path)
+
+
+def test_a_broken_member_of_another_compression_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "XGBoost.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("table", "a,b\n" * 500)
+    body = path.read_bytes()
+    path.write_bytes(body[:50] + b"\xff" * 12 + body[62:])
+    with pytest.raises(MalformedFile, match="is not a zip that can be read"):
+        only_member(path, 1 << 20)
 
 
 def test_a_zip_of_several_members_is_refused(tiny: Tiny) -> None:

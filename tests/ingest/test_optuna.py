@@ -175,6 +175,9 @@ def test_a_server_is_copied_once(tmp_path: Path, store: Store) -> None:
     with pytest.raises(Unreachable, match="postgresql://") as refused:
         copied("postgresql://me:secret@localhost:1/db", tmp_path)
     assert "secret" not in str(refused.value)
+    with pytest.raises(Unreachable) as refused:
+        copied("postgresql://localhost:1/db?user=me&password=secret", tmp_path)
+    assert "secret" not in str(refused.value)
 
 
 def test_another_database_is_no_storage(tmp_path: Path, store: Store) -> None:

@@ -98,3 +98,20 @@ def test_what_rays_own_logger_writes(tmp_path: Path, store: Store) -> None:
         ("id1", "val_loss", "ok", 0.125, 2.0),
         ("id1", "val_loss", "ok", 0.25, 1.0),
     ]
+
+
+def test_what_one_result_is_worth_does_not_change_while_others_run(
+    tiny: Callable[[str], Path], store: Store
+) -> None:
+    """A trial stopped at once has a point of a curve, also before another one has ended."""
+    folder = tiny("ray-tune") / "churn"
+    state = folder / "experiment_state-1.json"
+    ended = state.read_text()
+    state.write_text(ended.replace('TERMINATED\\"', 'RUNNING\\"', 1))
+    put(store, folder)
+    early = evaluations(store)
+    assert [row[4:6] for row in early if row[0] == "t2"] == [(1.0, "iterations")]
+    state.write_text(ended)
+    put(store, folder)
+    assert set(early) <= set(evaluations(store))
+    assert len(evaluations(store)) == 5

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from ingest import source
-from ingest.study import Study, points, study_rows, tidy
+from ingest.study import Study, as_budgets, points, study_rows, tidy
 from ingest.study_space import Choice, Range
 from metadb.errors import MalformedFile, NotFound, WrongUsage
 from metadb.store import Store
@@ -58,6 +59,7 @@ def put(store: Store, one: Study, **asked: Any) -> list[tuple[Any, ...]]:
         ("neg_mean_gamma_deviance", False, {}, ("mean_gamma_deviance", True, -0.5)),
         ("val_log_loss", None, {}, ("val_log_loss", True, 0.5)),
         ("test/f1", None, {}, ("test/f1", False, 0.5)),
+        ("val_brier_score", None, {}, ("val_brier_score", True, 0.5)),
         ("odd", True, {}, ("odd", True, 0.5)),
         ("odd", None, {"minimize": False}, ("odd", False, 0.5)),
         ("odd", False, {"metric": "odd=accuracy"}, ("accuracy", False, 0.5)),
@@ -89,11 +91,21 @@ def test_options_that_contradict_the_study_are_refused(store: Store) -> None:
         put(store, study({"odd": None}, [0.5]), metric="odd")
 
 
-def test_a_metric_without_direction_is_counted(store: Store) -> None:
-    (rows,) = study_rows(study({"odd": None}, [0.5, 0.25]), Asked())
+@pytest.mark.parametrize("name", ["odd", "val_neg_log_loss"])
+def test_a_metric_without_direction_is_counted(name: str) -> None:
+    (rows,) = study_rows(study({name: None}, [0.5, 0.25]), Asked())
     assert not rows.tables
     ((reason, count),) = rows.rejected.items()
-    assert ("'odd'" in reason, count) == (True, 2)
+    assert (repr(name) in reason, count) == (True, 2)
+
+
+def test_budgets_stay_what_they_were_when_a_study_grows() -> None:
+    """A later trial that counts from 0 moves its own steps only."""
+    steps, trial = pa.array([1, 2, 5, 0, 1]), pa.array([0, 0, 1, 2, 2])
+    assert as_budgets(steps, trial).to_pylist() == [1, 2, 5, 1, 2]
+    assert as_budgets(steps[:3], trial[:3]).to_pylist() == [1, 2, 5]
+    floats = as_budgets(steps.cast(pa.float64()), trial)
+    assert floats.to_pylist() == [1.0, 2.0, 5.0, 1.0, 2.0]
 
 
 def test_of_two_measurements_at_one_place_the_last_counts(store: Store) -> None:

@@ -51,6 +51,26 @@ def test_a_scenario_of_version_2_bears_it_in_its_name(tiny: Tiny, store: Store) 
     assert store.sql("select name from spaces").column("name") == ["yahpo-rbv2_tree_v2"]
 
 
+def test_fcnets_tasks_are_no_hyperparameter(tmp_path: Path, store: Store) -> None:
+    parts = [
+        {"name": "task", "type": "categorical", "choices": ["fcnet_a", "fcnet_b"]},
+        {"name": "replication", "type": "uniform_int", "lower": 1, "upper": 4},
+        {"name": "rate", "type": "uniform_float", "lower": 0.0, "upper": 1.0, "default": 0.5},
+    ]
+    for part in parts:
+        part["log"] = False
+    file = tmp_path / "fcnet" / "config_space.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"hyperparameters": parts}))
+    fill(store, file)
+    assert list(store.space("yahpo-fcnet")) == ["rate"]
+    found = store.sql("select task, kind from tasks order by task")
+    assert [tuple(row.values()) for row in found] == [
+        ("yahpo:fcnet/fcnet_a", "regression"),
+        ("yahpo:fcnet/fcnet_b", "regression"),
+    ]
+
+
 @pytest.mark.parametrize(
     "flaw",
     [
