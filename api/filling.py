@@ -64,7 +64,7 @@ class FromOpenml:
     since: str | None = None
     "Only runs uploaded from this date on, e.g. 2026-01-31."
     max_runs: int | None = None
-    "At most so many evaluations of each measure."
+    "At most so many evaluations of each listing (a measure, 100 tasks, 100 flows)."
     per_fold: Annotated[bool, Parameter(negative="")] = False
     "The score of each fold too (a request for each 500 runs)."
     traces: Annotated[bool, Parameter(negative="")] = False
@@ -75,6 +75,8 @@ class FromOpenml:
     "What ids begin with; default: openml, or the host's name for a server of your own."
     jobs: int = 1
     "Listings asked for at once, at most 4."
+    relist: Annotated[bool, Parameter(negative="")] = False
+    "List everything anew: runs deleted at the server can hide new ones."
     dry_run: Annotated[bool, Parameter(negative="")] = False
     "Only say how many requests and rows to expect."
 
@@ -179,6 +181,7 @@ def _openml(paths: tuple[str, ...], own: Own, given: FromOpenml) -> Described:
         server=given.server or os.environ.get("OPENML_SERVER") or "https://www.openml.org",
         origin=given.origin,
         jobs=given.jobs,
+        relist=given.relist,
     )
 
 

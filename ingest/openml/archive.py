@@ -2,8 +2,8 @@
 
 A folder of answers and one ledger, a JSON line an answer, in the order in which they came. Asking
 again is looking here first: that makes a pull resumable, and a store can be built anew from it
-without the network. An answer is there whole or not at all; one whose hash is wrong counts as not
-there. A ledger line that a kill cut short is cut off.
+without the network. An answer is there whole or not at all; one that is gone counts as not
+asked for, and one whose hash is wrong is named. A ledger line that a kill cut short is cut off.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import pyarrow as pa
 
 from metadb.errors import Busy, DiskFull, MalformedFile, NotFound
 
 LEDGER = "ledger.jsonl"
+MOST_BYTES = 50_000_000
+"""Of an answer, unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Archive:
         if about is None and not (folder / LEDGER).is_file():
             raise NotFound(f"there is no {LEDGER} in {folder}; looked for answers kept by a pull")
         self._lock = threading.Lock()
+        self._mends, self._incomplete = about is not None, False
         self._latest: dict[str, Answer] = {}
         self._from: dict[str, int] = {}
         self._counted: dict[str, dict[int, int]] = {}
@@ -85,7 +88,7 @@ class Archive:
         self.round, self._over = 1, False
         with _room(folder):
             (folder / "answers").mkdir(parents=True, exist_ok=True)
-            self._ledger: IO[bytes] = (folder / LEDGER).open("a+b")
+            self._ledger = (folder / LEDGER).open("a+b", buffering=0)
         try:
             fcntl.flock(self._ledger, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -97,7 +100,7 @@ class Archive:
 
     def _read(self, about: dict[str, Any]) -> None:
         self._ledger.seek(0)
-        text = self._ledger.read()
+        text = self._ledger.readall()
         whole = text.rfind(b"\n") + 1
         if whole < len(text):
             self._ledger.truncate(whole)
@@ -109,6 +112,9 @@ class Archive:
             raise MalformedFile(
                 f"{self.folder / LEDGER} is damaged ({error}); move the folder away to ask anew"
             ) from error
+        if self._incomplete:
+            self._counted.clear()
+            self._counted_in.clear()
         if lines:
             self.id, self.about = str(lines[0]["archive"]), lines[0]
         else:
@@ -120,9 +126,16 @@ class Archive:
         """What one line says."""
         if "url" in line:
             answer = Answer(**line)
+            gone = self._mends and answer.file is not None and not self.path(answer).exists()
+            if gone:  # ask again
+                answer = replace(answer, file=None)
+                self._incomplete = True
+            else:
+                self._latest[answer.url] = answer
             self.answers.append(answer)
-            self._latest[answer.url] = answer
             self.missing.pop(answer.url, None)
+            for one in answer.told.get("ids", ()) if answer.kind == "setups" else ():
+                self.missing.pop(f"setup/list/setup/{one}", None)
         elif "missing" in line:
             self.missing[line["missing"]] = line["why"]
         elif "anew" in line:
@@ -131,16 +144,31 @@ class Archive:
             rows = {int(task): n for task, n in line["rows"].items()}
             self._counted.setdefault(line["counted"], {}).update(rows)
             self._counted_in |= {(line["counted"], task): line["in"] for task in rows}
+        elif "recount" in line:
+            self._counted.clear()
         elif "round" in line:
             self.round, self._over = line["round"], line["over"]
+            if not self._over:
+                self._forgive()
 
     def begin(self) -> None:
         """Go on with the round that was broken off, or begin the next one."""
         if self._over:
             self.round += 1
             self._over = False
-            self.missing.clear()
+            self._forgive()
             self._write({"round": self.round, "over": False})
+
+    def _forgive(self) -> None:
+        """Forget what was missing, but for setups, which no listing asks for again."""
+        kept = {url: why for url, why in self.missing.items() if url.startswith("setup/list/")}
+        self.missing = kept
+
+    def recount(self) -> None:
+        """Let no listing count as complete any more: all are asked for once more."""
+        with self._lock:
+            self._counted.clear()
+            self._write({"recount": self.round})
 
     def finish(self) -> None:
         """Say that the round is over: all was asked, and the store has it."""
@@ -220,10 +248,10 @@ class Archive:
         path = self.path(answer)
         try:
             with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
-                body: bytes = stream.read()
+                body: bytes = stream.read(MOST_BYTES + 1)
         except (OSError, pa.ArrowException) as error:
             raise MalformedFile(f"{path} is gone or damaged ({error})") from error
-        if hashlib.sha256(body).hexdigest() != answer.sha256:
+        if len(body) > MOST_BYTES or hashlib.sha256(body).hexdigest() != answer.sha256:
             raise MalformedFile(f"{path} is damaged: its hash is not the one in {LEDGER}")
         return body
 
@@ -255,8 +283,8 @@ class Archive:
         size = os.fstat(self._ledger.fileno()).st_size
         with _room(self.folder):
             try:
-                self._ledger.write(text)
-                self._ledger.flush()
+                while text:
+                    text = text[self._ledger.write(text) or 0 :]
             except OSError:
                 os.ftruncate(self._ledger.fileno(), size)
                 raise

@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, TypeVar
 
 import httpx
 import stamina
 
 from metadb import __version__
-from metadb.errors import Unreachable
+from metadb.errors import Unreachable, WrongUsage
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ CONNECT_S, READ_S = 10.0, 60.0
 MAX_BODY_BYTES = 50_000_000
 TRIES = 6
 LONGEST_WAIT_S = 60.0
-FAILURES_IN_A_ROW = 5
+FAILURES_IN_A_ROW = 10
 
 NO_RESULT = frozenset({111, 151, 372, 482, 500, 512, 542, 674, 361, 362, 363, 364, 571, 572, 599})
 """The server's words for: there is nothing."""
@@ -100,7 +101,13 @@ class Client:
     _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._http = httpx.Client(
+        try:
+            self._http = self._made()
+        except (httpx.InvalidURL, ValueError) as error:
+            raise WrongUsage(f"{self.server!r} is no address of a server ({error})") from None
+
+    def _made(self) -> httpx.Client:
+        return httpx.Client(
             base_url=f"{self.server.rstrip('/')}/api/v1/",
             headers={
                 "user-agent": f"metadb/{__version__} (OpenML ingestion; httpx/{httpx.__version__})",
@@ -122,7 +129,7 @@ class Client:
         Raises:
             ServerError: The server refused, with one of its codes.
             NoAnswer: Nothing usable after six tries; a smaller piece of the same may be.
-            Unreachable: There is no server, it is no OpenML, it asks to be left alone, or five
+            Unreachable: There is no server, it is no OpenML, it asks to be left alone, or ten
                 requests in a row gave nothing.
         """
         try:
@@ -217,8 +224,9 @@ class Client:
 def _read(read: Callable[[bytes], T], body: bytes) -> T:
     try:
         return read(body)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _Again(f"an answer of {len(body):,} bytes that cannot be read ({error})") from error
+    except Exception as error:  # whatever a foreign text makes a parser raise
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise _Again(f"an answer of {len(body):,} bytes that cannot be read ({why})") from error
 
 
 def _capped(response: httpx.Response) -> Iterator[bytes]:
@@ -237,7 +245,7 @@ def _refusal(body: bytes) -> ServerError | None:
         try:
             told: dict[str, Any] = json.loads(body)["error"]
             return ServerError(int(told["code"]), str(told.get("message", "")))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
     if b"oml:error" in start[:400]:
         match = _ERROR.search(start)
@@ -258,7 +266,7 @@ def _retry_after(response: httpx.Response) -> float | None:
             wait = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(wait, 0.0), 600.0)
+    return min(max(wait, 0.0), 600.0) if isfinite(wait) else None
 
 
 def _clean(error: Exception) -> str:

@@ -69,10 +69,11 @@ def decoded(text: str) -> float | int | str | bool | None:
     """
     text = text.strip()
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        return _plain(json.loads(text), text)
+    except (OverflowError, RecursionError):  # a number or a nesting that nobody meant
+        return text
+    except ValueError:
         return typed(text)
-    return _plain(value, text)
 
 
 def _plain(value: Any, text: str) -> float | int | str | bool | None:

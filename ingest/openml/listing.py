@@ -16,14 +16,14 @@ first the end is asked for. If as many rows are new there as it has grown by, th
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.openml.answers import EVALUATIONS, evaluations
+from ingest.openml.answers import EVALUATIONS
 from ingest.openml.archive import Answer, Archive
 from ingest.openml.client import NoAnswer
 
@@ -83,6 +83,7 @@ class Listing:
 
     Args:
         keys: What is listed.
+        known_runs: The runs that earlier rounds brought under a measure.
         inline: Called after each page with the rows; true lets the next ones carry setups.
         most: Stop after so many rows.
     """
@@ -93,12 +94,14 @@ class Listing:
         archive: Archive,
         ask: Ask,
         *,
+        known_runs: Callable[[str], pa.ChunkedArray],
         inline: Callable[[pa.Table], bool] = lambda page: False,
         most: int | None = None,
     ) -> None:
         self.keys = keys
         self._archive = archive
         self._ask = ask
+        self._known_runs = known_runs
         self._wants_inline = inline
         self._inline = False
         self._form = "json"
@@ -108,11 +111,21 @@ class Listing:
         known = self._known()
         if known is None:
             yield from self._whole()
-        elif self._most is None and not self._is_done():
-            yield from self._grown(known)
+        elif not self._is_done():
+            if self._most is None:
+                yield from self._grown(known)
+            elif known < self._most:
+                yield from self._whole()
 
     def _part(self, keys: Keys) -> Listing:
-        part = Listing(keys, self._archive, self._ask, inline=self._wants_inline, most=self._most)
+        part = Listing(
+            keys,
+            self._archive,
+            self._ask,
+            known_runs=self._known_runs,
+            inline=self._wants_inline,
+            most=self._most,
+        )
         part._inline = self._inline
         return part
 
@@ -120,9 +133,13 @@ class Listing:
 
     def _whole(self) -> Iterator[Page]:
         """Every page, again where they do not add up, in halves where they are too many."""
-        seen: set[tuple[int, int | None, float | None]] = set()
+        seen: set[tuple[int, float | None]] = set()
+        scores: set[tuple[int, float | None]] = set()
+        unsure: set[int] = set()
         for nth in range(PASSES):
             rows: Counter[int] = Counter()
+            if nth == 1:
+                seen.clear()  # in XML, rows are told apart by their engine
             # Two equal scores of a run add up in XML; of a part of a listing, one may be outside.
             self._form = "json" if nth == 0 and self._most is None else "xml"
             for page in self._pages():
@@ -130,7 +147,13 @@ class Listing:
                     for half in self.keys.halves():
                         yield from self._part(half)
                     return
-                seen.update(_keys(page.table))
+                run, engine, value = (
+                    page.table.column(name).to_pylist()
+                    for name in ("run_id", "evaluation_engine_id", "value")
+                )
+                seen.update(zip(run, value if self._form == "json" else engine, strict=True))
+                scores.update(zip(run, value, strict=True))
+                unsure.update(r for r, e in zip(run, engine, strict=True) if e is None)
                 rows.update(page.table.column("task_id").to_pylist())
                 yield page
             total = rows.total()
@@ -145,7 +168,8 @@ class Listing:
                 "were not seen",
             )
             return
-        yield from self._whose(_doubled(seen))
+        several = Counter(run for run, _ in scores)
+        yield from self._whose(sorted(run for run in unsure if several[run] > 1))
         self._count(rows)
 
     def _whose(self, runs: Sequence[int]) -> Iterator[Page]:
@@ -261,22 +285,10 @@ class Listing:
                 break
         tail = pa.concat_tables([EVALUATIONS.empty_table(), *(page.table for page in pages)])
         yield from pages
-        if _n_new(tail, self._runs_before(pages)) >= start + rows - known:
+        if _n_new(tail, self._known_runs(self.keys.function)) >= start + rows - known:
             self._count(Counter({self._counted[0]: start + rows}))
         else:
             yield from self._whole()
-
-    def _runs_before(self, pages: Sequence[Page]) -> pa.Array:
-        """The runs that were known before these pages came."""
-        first = min((page.answer.n for page in pages), default=0)
-        before = [
-            evaluations(self._archive.body(answer)).column("run_id")
-            for kind in ("evaluations", "inline")
-            for answer in self._archive.of_kind(kind)
-            if answer.n < first and function_of(answer) == self.keys.function
-        ]
-        chunks = [chunk for column in before for chunk in column.chunks]
-        return pa.chunked_array(chunks, pa.int64())
 
 
 def function_of(answer: Answer) -> str:
@@ -291,16 +303,3 @@ def _kind(url: str) -> str:
 def _n_new(page: pa.Table, runs: pa.ChunkedArray) -> int:
     known = pc.is_in(page.column("run_id"), value_set=runs)
     return int(page.num_rows - (pc.sum(known).as_py() or 0))
-
-
-def _keys(page: pa.Table) -> Iterator[tuple[int, int | None, float | None]]:
-    """What tells the rows of one measure apart: the run, and the engine or its score."""
-    names = ("run_id", "evaluation_engine_id", "value")
-    return zip(*(page.column(name).to_pylist() for name in names), strict=True)
-
-
-def _doubled(rows: Iterable[tuple[int, int | None, float | None]]) -> list[int]:
-    """The runs with several scores that do not say whose they are."""
-    told = list(rows)
-    n = Counter(run for run, _, _ in told)
-    return sorted({run for run, engine, _ in told if engine is None and n[run] > 1})

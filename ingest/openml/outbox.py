@@ -68,6 +68,11 @@ class Outbox:
         with self._there:
             return list(self._held.values())
 
+    def again(self, answer: Answer) -> None:
+        """Give out an answer once more: what was missing to read it is there now."""
+        with self._there:
+            self._out.append(answer)
+
     def release_all(self) -> None:
         """All that is needed for any is there."""
         with self._there:
@@ -83,11 +88,16 @@ class Outbox:
     def end(self, error: BaseException | None = None) -> None:
         """Nothing more will come, because all is there or because of an error."""
         with self._there:
-            self._over, self._error = True, error
+            self._over, self._error = True, self._error or error
             self._there.notify_all()
 
-    def stop(self) -> None:
-        """Nobody takes any more; whoever asks for more ends."""
+    def stop(self, error: BaseException | None = None) -> None:
+        """Whoever asks for more ends, since nobody takes any more or because of an error.
+
+        The first error is the one that is raised where the answers are taken.
+        """
+        if error is not None and not isinstance(error, Stopped):
+            self._error = self._error or error
         self._stopped = True
 
     def go_on(self) -> None:

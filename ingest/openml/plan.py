@@ -7,8 +7,8 @@ goes on where it stopped, and running it tomorrow asks for what can have changed
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ T = TypeVar("T")
 TASKS_AT_ONCE = 100
 SETUPS_AT_ONCE = 1000
 RUNS_AT_ONCE = 500
+SETUP = "setup/list/setup"
 PAGES = ("evaluations", "inline", "engines")
 """Kinds of answers that hold evaluations."""
 UNKNOWN_FUNCTION = 100
@@ -60,7 +61,7 @@ class Selection:
         metrics: OpenML's measures; default: accuracy, or for regression the root mean squared
             error.
         since: Only runs uploaded from this date on, `YYYY-MM-DD`.
-        max_runs: At most so many evaluations a measure.
+        max_runs: At most so many evaluations a listing (a measure, up to 100 tasks and flows).
         per_fold: The score of each fold too.
         traces: The iterations of searches, and the learning curves of learning-curve tasks.
     """
@@ -95,7 +96,9 @@ class Plan:
         self._outbox = outbox
         self._jobs = jobs
         self.parsed: Callable[[int, pa.Table], None] = lambda n, page: None
-        self._lock = threading.Lock()
+        self._lock, self._setups_lock = threading.Lock(), threading.Lock()
+        self._seen_setups: set[int] = set()
+        self._runs: dict[str, pa.ChunkedArray] = {}
         self._tasks: dict[int, int] = {}
         self._described: set[int] = set()
         self._datasets: set[int] = set()
@@ -118,10 +121,9 @@ class Plan:
         tasks, flows = self.tasks(), self.flows()
         self.describe(tasks)
         listings = list(self.listings(tasks, flows))
-        with ThreadPoolExecutor(self._jobs) as pool:
-            for _ in pool.map(self._pull, listings):
-                pass
+        self._pull_all(listings)
         self._settle(self._left())
+        self._ask_again()
         for measure in dict.fromkeys(keys.function for keys in listings):
             self._details(measure)
         if not (self._archive.of_kind("evaluations") or self._archive.of_kind("inline")):
@@ -129,6 +131,43 @@ class Plan:
                 f"{self._client.server} has no evaluations of what was asked for "
                 f"({', '.join(keys.path for keys in listings)[:200]}); leave a filter out"
             )
+
+    def give_up(self) -> None:
+        """End the round, so that nothing of it is taken for an answer the next time."""
+        self._archive.finish()
+
+    def _pull_all(self, listings: Iterable[Keys]) -> None:
+        """All listings, some at once; threads that do not keep a process from ending."""
+        waiting = deque(listings)
+
+        def work() -> None:
+            while waiting:
+                try:
+                    self._pull(waiting.popleft())
+                except IndexError:
+                    return
+                except BaseException as error:
+                    self._outbox.stop(error)  # the other listings end too
+                    return
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(self._jobs)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._outbox.go_on()
+
+    def _ask_again(self) -> None:
+        """Setups that the server did not give in an earlier round, and the pages that need them."""
+        missed = {url: int(url.rpartition("/")[2]) for url in self._archive.missing
+                  if url.startswith(SETUP)}  # fmt: skip
+        self._setups(sorted(missed.values()), again=True)
+        found = {i for url, i in missed.items() if url not in self._archive.missing}
+        for answer in self._archive.answers if found else ():
+            if answer.kind in PAGES and answer.file:
+                page = _kept(self._archive, answer, evaluations)
+                if found & set(_distinct(page, "setup_id")):
+                    self._outbox.again(answer)
 
     def _left(self) -> Iterator[Page]:
         """Pages that no listing let go: of one that was complete before a kill, or was moved."""
@@ -288,13 +327,28 @@ class Plan:
     def _pull(self, keys: Keys) -> None:
         """One listing, with the setups that belong to it."""
         listing = Listing(
-            keys, self._archive, self._page, inline=self._mostly_new, most=self.selection.max_runs
+            keys,
+            self._archive,
+            self._page,
+            known_runs=self._known_runs,
+            inline=self._mostly_new,
+            most=self.selection.max_runs,
         )
-        try:
-            self._settle(listing)
-        except BaseException:
-            self._outbox.stop()  # the other listings end too
-            raise
+        self._settle(listing)
+
+    def _known_runs(self, function: str) -> pa.ChunkedArray:
+        """The runs that earlier rounds brought under a measure."""
+        with self._lock:
+            if function not in self._runs:
+                pages = [
+                    _kept(self._archive, answer, evaluations).column("run_id")
+                    for answer in self._archive.answers
+                    if answer.kind in PAGES and answer.file and answer.round < self._archive.round
+                    and function_of(answer) == function
+                ]  # fmt: skip
+                chunks = [chunk for column in pages for chunk in column.chunks]
+                self._runs[function] = pa.chunked_array(chunks, pa.int64())
+            return self._runs[function]
 
     def _settle(self, pages: Iterable[Page]) -> None:
         """Ask for what is needed to read these pages, and let them go together.
@@ -307,10 +361,11 @@ class Plan:
             answers.append(page.answer)
             self.describe(_distinct(page.table, "task_id"))
             there = set(_distinct(page.table, "setup_id"))
-            with self._lock:
-                if page.answer.kind != "inline":
-                    wanted |= there - self._asked_setups
-                self._asked_setups |= there
+            with self._setups_lock:
+                if page.answer.kind == "inline":
+                    self._asked_setups |= there
+                wanted |= there - self._asked_setups
+                self._seen_setups |= there
             if len(wanted) >= SETUPS_AT_ONCE:
                 self._setups(sorted(wanted))
                 wanted.clear()
@@ -318,19 +373,27 @@ class Plan:
         for answer in answers:
             self._outbox.put(answer)
 
-    def _setups(self, ids: Sequence[int]) -> None:
+    def _setups(self, ids: Sequence[int], *, again: bool = False) -> None:
+        """Ask for setups, each once; when this returns, those that the server has are there."""
+
         def ask(some: Sequence[int]) -> None:
             url = f"json/setup/list/setup/{','.join(map(str, some))}/limit/{PAGE}/offset/0"
-            answer, _ = self.ask(url, "setups", setups, lasting=True, ids=list(some))
+            answer, told = self.ask(url, "setups", setups, lasting=True, ids=list(some))
+            if told is None:
+                raise NoAnswer("the server has no such setup")
             self._outbox.put(answer)
 
-        for some in _short(ids):
-            self._in_halves(some, ask, "setup/list/setup")
+        with self._setups_lock:  # another listing waits for them too
+            new = [i for i in ids if again or i not in self._asked_setups]
+            for some in _chunks(new, SETUPS_AT_ONCE):
+                for few in _short(some):
+                    self._in_halves(few, ask, SETUP)
+            self._asked_setups.update(new)
 
     def _mostly_new(self, page: pa.Table) -> bool:
         """Whether asking for evaluations and setups apart would take more requests."""
-        with self._lock:
-            new = set(_distinct(page, "setup_id")) - self._asked_setups
+        with self._setups_lock:
+            new = set(_distinct(page, "setup_id")) - self._asked_setups - self._seen_setups
         return bool(2 * len(new) > page.num_rows)
 
     def _page(self, url: str, kind: str, listing: str, **told: object) -> Page:
@@ -358,6 +421,8 @@ class Plan:
             if answer.kind in PAGES and answer.file and function_of(answer) == function
         ]
         rows = pa.concat_tables([EVALUATIONS.empty_table(), *pages])
+        if self.selection.since is not None:
+            rows = rows.filter(pc.greater_equal(rows.column("upload_time"), self.selection.since))
         if self.selection.per_fold:
             self._folds(function, _distinct(rows, "run_id"))
         if self.selection.traces:
@@ -431,8 +496,8 @@ class Plan:
         except ServerError as error:
             if error.code in NOT_ALLOWED:
                 raise Unreachable(
-                    f"{self._client.server} refuses: {error}; check the API key (OPENML_APIKEY, or "
-                    "the openml package's configuration), or leave it out"
+                    f"{self._client.server} refuses: {error}; check the API key in OPENML_APIKEY, "
+                    "or leave it out"
                 ) from error
             if error.code not in NO_RESULT:
                 raise

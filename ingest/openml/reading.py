@@ -53,6 +53,7 @@ class Reading:
         self._flow_name: dict[int, str] = {}
         self._tasks: dict[int, Mapping[str, Any]] = {}
         self._doubled: dict[str, set[int]] = {}
+        self._qualities: dict[int, dict[str, float]] = {}
         self._splits: dict[int, tuple[int, int]] = {}
         self._fresh: dict[int, pa.Table] = {}
 
@@ -62,8 +63,8 @@ class Reading:
         Raises:
             MalformedFile: The answer is damaged, or not what it was when it came.
         """
-        self._learn(answer)
         try:
+            self._learn(answer)
             tables, rejected = _READERS[answer.kind](self, answer)
         except (ValueError, KeyError) as error:
             raise MalformedFile(
@@ -92,6 +93,10 @@ class Reading:
             if answer.kind in ("tasks", "task"):
                 for task in tasks_of(self._document(answer)):
                     self._tasks[int(task["task_id"])] = task
+            elif answer.kind == "qualities":
+                told = entries(self._document(answer), "data_qualities", "quality")
+                known = {str(one["name"]): _number(one.get("value")) for one in told}
+                self._qualities[answer.told["dataset"]] = known
             elif answer.kind == "procedures":
                 path = ("estimationprocedures", "estimationprocedure")
                 for one in entries(self._document(answer), *path):
@@ -163,16 +168,19 @@ class Reading:
                 target=[_word(given.get("target_feature")) for given in inputs],
                 name=[str(task["name"]) for task in told],
             ),
+            # a task may come after the qualities of its data set
+            "metafeatures": pa.concat_tables(self._described(did) for did in data),
         }, {}
 
     def _read_qualities(self, answer: Answer) -> tuple[Tables, dict[str, int]]:
-        told = entries(self._document(answer), "data_qualities", "quality")
-        known = {str(one["name"]): _number(one.get("value")) for one in told}
-        dataset = answer.told["dataset"]
+        return {"metafeatures": self._described(answer.told["dataset"])}, {}
+
+    def _described(self, dataset: int) -> pa.Table:
+        """The qualities of a data set as meta-features of its tasks."""
+        known = self._qualities.get(dataset, {})
         tasks = sorted(n for n, task in self._tasks.items() if int(task["did"]) == dataset)
         values = np.tile(np.array(list(known.values()), np.float64), (len(tasks), 1))
-        ids = [self._id("task", number) for number in tasks]
-        return {"metafeatures": quality_rows(ids, list(known), values)}, {}
+        return quality_rows([self._id("task", n) for n in tasks], list(known), values)
 
     def _read_setups(self, answer: Answer) -> tuple[Tables, dict[str, int]]:
         return self._configs(), {}

@@ -46,6 +46,7 @@ class Openml:
         origin: What the ids begin with; default: `openml` for the production server,
             `openml-test` for the test server, else the server's host name.
         jobs: Listings asked for at once, at most 4.
+        relist: List everything anew, in case runs were deleted at the server.
         client: For tests: another client.
     """
 
@@ -54,6 +55,7 @@ class Openml:
     server: str = SERVER
     origin: str | None = None
     jobs: int = 1
+    relist: bool = False
     api_key: str | None = field(default=None, repr=False)
     client: Client | None = field(default=None, repr=False)
 
@@ -130,6 +132,8 @@ class Openml:
             done = _place(cursor, archive.id)
             waiting = [a for a in archive.answers if a.n > done and a.kind in WITH_ROWS]
             archive.begin()
+            if self.relist:
+                archive.recount()
             outbox = Outbox(waiting)
             archive.heard = outbox.hold
             plan = Plan(self.selection, archive, self._client, outbox, self.jobs)
@@ -160,13 +164,18 @@ class Openml:
         from ingest.openml.forecast import forecast
 
         with self._opened(cache) as archive:
-            return forecast(self.selection, archive, self._client)
+            try:
+                return forecast(self.selection, archive, self._client)
+            except (ServerError, NoAnswer) as error:
+                raise Unreachable(f"{self.server} does not say what there is: {error}") from error
 
     @cached_property
     def _client(self) -> Client:
         if self.client is not None:
             return self.client
-        return Client(self.server, self.api_key or os.environ.get("OPENML_APIKEY") or None)
+        theirs = f".{urlsplit(self.server).hostname}".endswith(".openml.org")
+        key = os.environ.get("OPENML_APIKEY") if theirs else None  # nobody else's business
+        return Client(self.server, self.api_key or key or None)
 
     def _opened(self, cache: Path) -> Archive:
         return Archive(cache / "openml" / self._digest[:12], self._about)
@@ -179,7 +188,7 @@ class Openml:
             found = sorted(ledger.parent for ledger in folder.rglob(LEDGER))
             if not found:
                 raise NotFound(f"nothing to read in {path}; looked for a {LEDGER} of kept answers")
-            yield from (kept for kept in found if any((kept / "answers").iterdir()))
+            yield from (kept for kept in found if any(kept.glob("answers/*")))
 
     def _replay(self, folder: Path) -> Iterator[Rows]:
         with Archive(folder) as archive:
@@ -204,6 +213,9 @@ def _run(plan: Plan, outbox: Outbox) -> None:
         plan.run()
     except Stopped:
         outbox.end()
+    except NotFound as error:  # what was not there may come: ask anew next time
+        plan.give_up()
+        outbox.end(error)
     except ServerError as error:
         outbox.end(Unreachable(f"the server refused: {error}"))
     except NoAnswer as error:

@@ -52,10 +52,21 @@ def growing() -> Iterator[Server]:
         yield server
 
 
-def pull(server: Server, store: Store, *, patient: bool = False, **selected: Any) -> Loaded:
+def pull(
+    server: Server,
+    store: Store,
+    *,
+    patient: bool = False,
+    jobs: int = 1,
+    relist: bool = False,
+    **selected: Any,
+) -> Loaded:
     selection = Selection(**({"suite": SUITE} | selected))
     client = Client(server.url, read_s=30.0 if patient else 1.0, wait_s=0.01)
-    source = Openml((), selection=selection, server=server.url, origin=ORIGIN, client=client)
+    source = Openml(
+        (), selection=selection, server=server.url, origin=ORIGIN, client=client, jobs=jobs,
+        relist=relist,
+    )  # fmt: skip
     (loaded,) = load("openml", source, store, store.path / "cache")
     return loaded
 
@@ -352,6 +363,110 @@ def test_killed_anywhere_and_run_again_it_is_as_if_undisturbed(
     assert len(asked) - len(set(asked)) <= kills, twice  # the request in flight at each kill
 
 
+def test_with_several_at_once_no_page_overtakes_its_setups(store: Store) -> None:
+    with Server(World(seed=3, runs=4000), latency_s=0.05, inline_setups=False) as server:
+        flows = tuple(server.world.flow_book.by_id)
+        loaded = pull(server, store, suite=None, flows=flows, metrics=MEASURES, jobs=4)
+        assert loaded.load["n_rejected"] == 0
+        for measure, metric in zip(MEASURES, ("accuracy", "roc_auc", "kappa"), strict=True):
+            values = server.world.evaluations(measure, engine=None).column("value")
+            assert len(held(store, metric)) == len(values) - values.null_count
+
+
+def test_more_setups_than_fit_into_one_answer(store: Store) -> None:
+    with Server(World(seed=3, runs=4000, setups=5000), inline_setups=False) as server:
+        loaded = pull(server, store)
+        assert loaded.load["n_rejected"] == 0
+        assert held(store).keys() == truth(server.world).keys()
+
+
+def test_with_several_at_once_an_error_is_the_error(server: Server, store: Store) -> None:
+    server.set(latency_s=0.05)
+    server.fault("key", match="function/kappa", times=None)
+    with pytest.raises(Unreachable, match="API key"):
+        pull(server, store, metrics=("predictive_accuracy", "kappa"), jobs=2)
+    server.clear()
+    pull(server, store, metrics=("predictive_accuracy", "kappa"), jobs=2)
+    assert held(store).keys() == truth(server.world).keys()
+    assert held(store, "kappa").keys() == truth(server.world, "kappa").keys()
+
+
+def test_an_order_that_changes_with_every_page_is_seen_through_or_said(
+    server: Server, store: Store
+) -> None:
+    server.fault("reshuffle", match="limit/1000/offset", times=None)
+    loaded = pull(server, store)
+    missing = truth(server.world).keys() - held(store).keys()
+    said = json.loads(loaded.load["rejections"])
+    assert not missing or any("not answered" in reason for reason in said)
+    server.clear()
+    pull(server, store)
+    assert held(store).keys() == truth(server.world).keys()
+
+
+def test_setups_that_did_not_come_are_asked_for_again(server: Server, store: Store) -> None:
+    server.set(inline_setups=False)
+    server.fault("status", match="setup/list", times=None, status=500)
+    with pytest.raises(Unreachable):
+        pull(server, store)
+    server.clear()
+    server.fault("code", match="setup/list", times=1, code=674)
+    pull(server, store)
+    assert held(store).keys() == truth(server.world).keys()
+
+
+def test_one_setup_that_did_not_come_comes_the_next_time(server: Server, store: Store) -> None:
+    server.set(inline_setups=False)
+    setup = truth(server.world)[max(truth(server.world))][2]
+    server.fault(
+        "status", match=rf"setup/list/setup/([0-9,]*,)?{setup}(,|/)", times=None, status=500
+    )
+    loaded = pull(server, store)
+    assert loaded.load["n_rejected"] > 0
+    assert held(store).keys() < truth(server.world).keys()
+    server.clear()
+    pull(server, store)
+    assert held(store).keys() == truth(server.world).keys()
+
+
+def test_deleted_runs_hide_no_others_from_a_new_listing(growing: Server, store: Store) -> None:
+    pull(growing, store)
+    runs = sorted(int(run) for run in held(store) if "@" not in run)[:40]
+    for run in runs:
+        growing.delete(run)
+    growing.grow(60)
+    pull(growing, store, relist=True)
+    assert truth(growing.world).keys() <= held(store).keys()
+
+
+def test_more_may_be_asked_for_than_there_is(growing: Server, store: Store) -> None:
+    pull(growing, store, max_runs=100_000)
+    growing.grow(100)
+    pull(growing, store, max_runs=100_000)
+    assert held(store).keys() == truth(growing.world).keys()
+
+
+def test_nothing_the_first_time_is_no_answer_for_ever(server: Server, store: Store) -> None:
+    server.fault("code", match="evaluation/", times=None, code=542)
+    with pytest.raises(NotFound, match="no evaluations"):
+        pull(server, store)
+    server.clear()
+    pull(server, store)
+    assert held(store).keys() == truth(server.world).keys()
+
+
+def test_an_answer_that_was_removed_is_asked_for_again(
+    server: Server, store: Store, tmp_path: Path
+) -> None:
+    pull(server, store)
+    for path in (store.path / "cache").rglob("*-evaluations-*.zst"):
+        path.unlink()
+    with Store(tmp_path / "other") as other:
+        (store.path / "cache").rename(other.path / "cache")
+        pull(server, other)
+        assert held(other).keys() == truth(server.world).keys()
+
+
 # -- faults --------------------------------------------------------------------------------------
 
 PASSING: dict[str, tuple[Any, ...]] = {
@@ -435,7 +550,9 @@ def test_a_row_that_the_server_never_gives_is_reported_and_the_rest_comes(
     assert reason.startswith("not answered")
     assert "limit/1/offset/1234" in reason
     server.clear()
-    pull(server, store)
+    loaded = pull(server, store, relist=True)
+    assert held(store).keys() == right.keys()
+    assert not json.loads(loaded.load["rejections"])
 
 
 def test_a_full_disk_is_a_named_stop_to_go_on_from(
