@@ -145,8 +145,8 @@ def _cautions(
         "select distinct kind from tasks where task in (select unnest(?)) order by kind",
         [list(history.tasks)],
     ).column("kind")
-    if task.kind not in kinds:
-        yield f"this task is a {task.kind}, the past tasks are {' and '.join(kinds)}"
+    if task.kind not in kinds and "other" not in (task.kind, *kinds):
+        yield f"this task's kind is {task.kind}, that of the past tasks {' and '.join(kinds)}"
     if task.metafeatures.get("nr_class") == 1:
         yield "the target has one class only, so there is nothing to learn"
     pairs = len(np.unique(history.task.astype(np.int64) * len(history.configs) + history.config))

@@ -107,7 +107,7 @@ def ingest(
     cache = common.store / "cache"
     _hear_retries(common)
     if openml.dry_run:
-        return _forecast(made, cache, common)
+        return _forecast(made, cache, openml, common)
     loads, n_rejected = [], 0
     with opened(common, create=True) as store, progress("rows", quiet=common.quiet) as heard:
         for loaded in load(source, made, store, cache, heard=heard):
@@ -153,11 +153,13 @@ def _files(source: str, paths: tuple[str, ...], own: Own, openml: FromOpenml) ->
 def _openml(paths: tuple[str, ...], own: Own, given: FromOpenml) -> Described:
     """OpenML with what was selected."""
     from ingest import source as make_source
-    from ingest.openml.plan import Selection
+    from ingest.openml.selection import Selection
 
     only = Own(study=own.study)
     if own != only:
-        raise WrongUsage("openml takes no --task, --metric, --space or --minimize; see --help")
+        raise WrongUsage(
+            "openml takes no --task, --metric, --space or --minimize; it has --tasks and --metrics"
+        )
     if given.suite and own.study:
         raise WrongUsage("give either --suite or --study; both name a list of tasks")
     if paths:
@@ -201,18 +203,29 @@ def _refuse(given: Any, nothing: Any, source: str, instead: str) -> None:
             raise WrongUsage(f"{source} takes no --{name}; to use it, {instead}")
 
 
-def _forecast(made: Any, cache: Path, common: Common) -> int:
+def _forecast(made: Any, cache: Path, openml: FromOpenml, common: Common) -> int:
     """Say what a pull would ask for."""
     told = made.expected(cache)
     if common.json:
         say_json(told)
         return EXIT_OK
     rows, requests = told["rows"], told["requests"]
+    more = [
+        text
+        for given, text in (
+            (openml.since, f"only those since {openml.since} are kept"),
+            (openml.per_fold, "the scores of their folds come besides"),
+            (openml.traces, "the steps of their searches come besides"),
+        )
+        if given
+    ]
     print(
         f"{told['server']}: {told['tasks']:,} tasks, {told['listings']:,} listings, "
         f"{rows['at_least']:,} to {rows['at_most']:,} evaluations; "
         f"{requests['at_least']:,} to {requests['at_most']:,} requests to come"
     )
+    for text in more:
+        print(f"  {text}")
     remark(common, f"  {told['requests_kept']:,} answers are kept already; asking this took "
            f"{told['asked']:,} small requests")  # fmt: skip
     return EXIT_OK
@@ -224,7 +237,7 @@ def _say(loaded: Loaded, common: Common) -> None:
 
     row, added = loaded.load, loaded.added
     parts = [f"{n:,} {table}" for table, n in added.added.items() if n and table != "sightings"]
-    there = sum(added.known.get(table, 0) for table in FACTS)
+    there = max(sum(added.known.get(table, 0) for table in FACTS), row["n_read"] * (not parts))
     print(
         f"{row['load']}: added {', '.join(parts) or 'nothing'}; {there:,} facts were known, "
         f"{row['n_rejected']:,} rows turned away",

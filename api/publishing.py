@@ -123,7 +123,12 @@ def _say(done: Published, server: str, common: Common, *, dry_run: bool) -> None
     for sent in done.sent if not dry_run else ():
         print(f"{sent.address}: config {sent.run.config} on task {sent.run.task}")
     if not done.sent:
-        remark(common, "nothing to send: all that can be sent is there already")
+        what = (
+            "what could be is left out, see below"
+            if done.left_out.counts
+            else ("no evaluations of that origin, space and task that were not sent before")
+        )
+        remark(common, f"nothing to send: {what}")
     elif dry_run:
         n, bare = len(done.sent), sum(sent.predictions is None for sent in done.sent)
         remark(common, f"{n:,} runs would go to {server}, {bare:,} of them without predictions")

@@ -41,7 +41,7 @@ from benchmarks.machine import in_process, peak_mb, write
 from ingest.load import load
 from ingest.openml.answers import evaluations, setups
 from ingest.openml.archive import LEDGER, Archive
-from ingest.openml.plan import Selection
+from ingest.openml.selection import Selection
 from ingest.openml.source import Openml
 from metadb.store import Store
 from tests.standin.serving import Server

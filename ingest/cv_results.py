@@ -155,11 +155,15 @@ def _study(name: str, table: Table, *, lower: bool) -> Study:
                 budget_unit="resources" if halving else "fraction",
             )
         )
+    configs = _configs(table, n)
+    told = {c: [None if v != v else v for v in _numbers(table, c, n)] for c in sorted(scores)}
+    content = json.dumps(told)
+    digest = sha256(content.encode()).hexdigest()[:12]  # whatever the file is called
     return Study(
         tuner="cv-results",
         name=name,
-        configs=_configs(table, n),
-        runs=[f"{name}/{i}" for i in range(n)],
+        configs=configs,
+        runs=[f"{digest}/{i}" for i in range(n)],
         points=joined(parts),
         objectives=objectives,
         anonymous=list(objectives) == [f"{name}/score"],

@@ -138,10 +138,16 @@ def wanted(names: Sequence[str], asked: Asked, where: object) -> list[str]:
 
     Raises:
         NotFound: There is none, or none of that name.
+        WrongUsage: There are several, and one task is given for all.
     """
     if asked.study is None:
         if not names:
             raise NotFound(f"{where} holds no study; looked for one with trials")
+        if asked.task is not None and len(names) > 1:
+            raise WrongUsage(
+                f"{where} holds the studies {', '.join(names[:9])}, and all would be of the task "
+                f"{asked.task}; say which with --study"
+            )
         return list(names)
     if asked.study not in names:
         there = ", ".join(names[:30]) or "none"

@@ -188,7 +188,7 @@ class Store:
         )
 
     def main_metric(self, space: str) -> str:
-        """The score (not the time) with the most evaluations in a space.
+        """The score (not the time) with the most evaluations in a space, a well-known one first.
 
         Raises:
             NotFound: No such space, or one without evaluations.
@@ -197,10 +197,11 @@ class Store:
             """
             select e.metric from evaluations e join configs c on c.config = e.config
             join metrics m on m.metric = e.metric
-            where c.space = ? group by e.metric, m.unit
-            order by m.unit = 's', count(*) desc, e.metric limit 1
+            where c.space = $1 group by e.metric, m.unit
+            order by m.unit in ('s', 'ms'), e.metric not in (select unnest($2::varchar[])),
+                count(*) desc, e.metric limit 1
             """,
-            [space],
+            [space, list(METRICS)],
         ).column("metric")
         if not counts:
             raise self._no_space(space)

@@ -8,7 +8,7 @@ without the engine and the values per fold; so those are asked for in XML.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import unescape
 from typing import Any
 
@@ -45,6 +45,18 @@ def document(body: bytes) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise ValueError("JSON, but no object")
     return told
+
+
+def document_of(*roots: str) -> Callable[[bytes], dict[str, Any]]:
+    """Reads an answer that has one of these roots, and refuses any other with a ValueError."""
+
+    def read(body: bytes) -> dict[str, Any]:
+        told = document(body)
+        if not any(isinstance(told.get(root), dict) for root in roots):
+            raise ValueError(f"no {' or '.join(roots)} but {', '.join(told)[:60]}")
+        return told
+
+    return read
 
 
 def entries(told: Mapping[str, Any], *path: str) -> list[Any]:
@@ -112,7 +124,7 @@ def setups(body: bytes) -> list[Setup]:
     """
     if _is_xml(body):
         return list(_xml_setups(_root(body)))
-    told = document(body)
+    told = document_of("setups", "evaluations")(body)
     if "setups" in told:
         return [_setup(one, entries(one, "parameter")) for one in entries(told, "setups", "setup")]
     found = {}

@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from metadb.errors import Busy, DiskFull, MalformedFile, NotFound
+from metadb.errors import Busy, DiskFull, MalformedFile, NotAStore, NotFound
 
 LEDGER = "ledger.jsonl"
 MOST_BYTES = 50_000_000
@@ -250,7 +250,9 @@ class Archive:
             with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
                 body: bytes = stream.read(MOST_BYTES + 1)
         except (OSError, pa.ArrowException) as error:
-            raise MalformedFile(f"{path} is gone or damaged ({error})") from error
+            raise MalformedFile(
+                f"{path} is gone or damaged ({error}); remove it and pull again to have it anew"
+            ) from error
         if len(body) > MOST_BYTES or hashlib.sha256(body).hexdigest() != answer.sha256:
             raise MalformedFile(f"{path} is damaged: its hash is not the one in {LEDGER}")
         return body
@@ -295,6 +297,8 @@ def _room(folder: Path) -> Iterator[None]:
     """Say in one sentence that the disk is full."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotAStore(f"{folder} cannot be a folder ({error}); name another store") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(

@@ -9,7 +9,8 @@ from ingest.openml.archive import Archive
 from ingest.openml.client import NO_RESULT, Client, ServerError
 from ingest.openml.listing import PAGE, Keys
 from ingest.openml.outbox import Outbox
-from ingest.openml.plan import SETUPS_AT_ONCE, Plan, Selection
+from ingest.openml.plan import RUNS_AT_ONCE, SETUPS_AT_ONCE, Plan
+from ingest.openml.selection import Selection
 
 LONGEST = 1 << 24
 
@@ -26,13 +27,15 @@ def forecast(selection: Selection, archive: Archive, client: Client) -> dict[str
     plan = Plan(selection, archive, client, Outbox())
     tasks, flows = plan.tasks(), plan.flows()
     plan.describe(tasks, qualities=False)
-    listings = list(plan.listings(tasks, flows))
+    listings = plan.listings(tasks, flows)
     lengths = [_length(client, keys, selection.max_runs) for keys in listings]
     pages = sum(length // PAGE + 1 for length in lengths)
     kept = len(archive.of_kind("evaluations")) + len(archive.of_kind("inline"))
     setups = -(-sum(lengths) // SETUPS_AT_ONCE)
     described = len(archive.of_kind("qualities"))
     about = (1 + len(tasks)) if not described else 0
+    folds = -(-sum(lengths) // RUNS_AT_ONCE) if selection.per_fold else 0
+    traces = sum(lengths) if selection.traces else 0  # of searches only, which are not known yet
     return {
         "server": client.server,
         "tasks": len(tasks),
@@ -41,7 +44,7 @@ def forecast(selection: Selection, archive: Archive, client: Client) -> dict[str
         "rows": {"at_least": max(0, sum(lengths) - PAGE * len(listings)), "at_most": sum(lengths)},
         "requests": {
             "at_least": max(0, pages - kept),
-            "at_most": max(0, pages - kept) + setups + about,
+            "at_most": max(0, pages - kept) + setups + about + folds + traces,
         },
         "requests_kept": kept + described,
         "asked": client.n_requests,

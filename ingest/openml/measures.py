@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from metadb.errors import WrongUsage
 from metadb.metrics import METRICS, Metric, canonical
 
@@ -54,5 +56,7 @@ def metric_of_measure(measure: str) -> Metric:
         return METRICS[canonical(measure)]
     if measure in MEASURES:
         return MEASURES[measure]
-    there = ", ".join([*_THEIRS, *MEASURES])
-    raise WrongUsage(f"no measure {measure!r}; there are {there}")
+    ours = [name for name, metric in _THEIRS.items() if metric == canonical(measure)]
+    near = ours or get_close_matches(measure, [*_THEIRS, *MEASURES], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise WrongUsage(f"no measure {measure!r}; {hint}there are {', '.join([*_THEIRS, *MEASURES])}")

@@ -170,6 +170,8 @@ def _unspeakable(row: Mapping[str, Any]) -> str | None:
         return f"OpenML has no measure for the metric {row['metric']}"
     if row["repeat"] is not None and row["fold"] is None:
         return "a mean over the folds of one repeat; give the folds, or the mean of all"
+    if row["status"] == "censored":
+        return "cut off before its end; a run at OpenML has ended"
     if row["native"] is not None:
         return "the configuration's hyperparameters are not known"
     return None

@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.openml.addresses import chunks, short
 from ingest.openml.answers import (
     EVALUATIONS,
     document,
+    document_of,
     entries,
     evaluations,
     flat_task,
@@ -28,53 +29,18 @@ from ingest.openml.archive import Answer, Archive
 from ingest.openml.client import NEVER, NO_RESULT, NOT_ALLOWED, Client, NoAnswer, ServerError
 from ingest.openml.listing import PAGE, Keys, Listing, Page, function_of
 from ingest.openml.outbox import Outbox
-from metadb.errors import MalformedFile, NotFound, Unreachable, WrongUsage
+from ingest.openml.selection import IDS_AT_ONCE, Selection
+from metadb.errors import MalformedFile, NotFound, Unreachable
 from metadb.identity import family
 
 T = TypeVar("T")
 
-TASKS_AT_ONCE = 100
 SETUPS_AT_ONCE = 1000
 RUNS_AT_ONCE = 500
 SETUP = "setup/list/setup"
 PAGES = ("evaluations", "inline", "engines")
 """Kinds of answers that hold evaluations."""
 UNKNOWN_FUNCTION = 100
-URL_LENGTH = 7000
-"""Longest list of ids in an address; servers refuse addresses from about 8,000 characters on."""
-
-KINDS = {1: "classification", 2: "regression", 3: "learning curve", 5: "clustering"}
-DEFAULT_MEASURE = {
-    1: "predictive_accuracy",
-    2: "root_mean_squared_error",
-    3: "predictive_accuracy",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What is pulled: the evaluations of these tasks and flows.
-
-    Args:
-        suite: Name or number of a benchmark suite or study, whose tasks are taken.
-        flow_family: Flows of this family, e.g. `sklearn.RandomForestClassifier`, in any version.
-        metrics: OpenML's measures; default: accuracy, or for regression the root mean squared
-            error.
-        since: Only runs uploaded from this date on, `YYYY-MM-DD`.
-        max_runs: At most so many evaluations a listing (a measure, up to 100 tasks and flows).
-        per_fold: The score of each fold too.
-        traces: The iterations of searches, and the learning curves of learning-curve tasks.
-    """
-
-    suite: str | None = None
-    tasks: tuple[int, ...] = ()
-    flows: tuple[int, ...] = ()
-    flow_family: str | None = None
-    metrics: tuple[str, ...] = ()
-    since: str | None = None
-    max_runs: int | None = None
-    per_fold: bool = False
-    traces: bool = False
 
 
 class Plan:
@@ -120,7 +86,7 @@ class Plan:
         """
         tasks, flows = self.tasks(), self.flows()
         self.describe(tasks)
-        listings = list(self.listings(tasks, flows))
+        listings = self.listings(tasks, flows)
         self._pull_all(listings)
         self._settle(self._left())
         self._ask_again()
@@ -186,7 +152,7 @@ class Plan:
 
     def _study(self, name: str) -> list[int]:
         try:
-            _, told = self.ask(f"json/study/{name}", "study", document, lasting=False)
+            _, told = self.ask(f"json/study/{name}", "study", document_of("study"), lasting=False)
         except ServerError as error:
             raise NotFound(
                 f"{self._client.server} has no suite or study {name!r} ({error}); its suites are "
@@ -230,29 +196,9 @@ class Plan:
                 return
             offset += PAGE
 
-    def listings(self, tasks: Sequence[int], flows: Sequence[int]) -> Iterator[Keys]:
-        """The listings to ask for: a measure, up to 100 tasks and up to 100 flows each."""
-        for measure in self.measures(tasks):
-            wanted = [t for t in tasks if self._kind_suits(measure, t)]
-            for some in _chunks(wanted, TASKS_AT_ONCE) if tasks else [[]]:
-                for few in _chunks(flows, TASKS_AT_ONCE) or [[]]:
-                    yield Keys(measure, tuple(some), tuple(few))
-
-    def measures(self, tasks: Sequence[int]) -> list[str]:
-        """The measures asked for, or those that belong to the tasks."""
-        if self.selection.metrics:
-            return list(self.selection.metrics)
-        kinds = {self._tasks.get(task, 1) for task in tasks} or {1}
-        found = [DEFAULT_MEASURE[kind] for kind in sorted(kinds) if kind in DEFAULT_MEASURE]
-        if not found:
-            raise WrongUsage(
-                "these tasks are neither classification nor regression; name --metrics"
-            )
-        return list(dict.fromkeys(found))
-
-    def _kind_suits(self, measure: str, task: int) -> bool:
-        kind = self._tasks.get(task, 1)
-        return bool(self.selection.metrics) or DEFAULT_MEASURE.get(kind) == measure
+    def listings(self, tasks: Sequence[int], flows: Sequence[int]) -> list[Keys]:
+        """The listings to ask for, once the tasks are described."""
+        return list(self.selection.listings(tasks, flows, self._tasks))
 
     # -- what belongs to it -------------------------------------------------------------------
 
@@ -262,7 +208,7 @@ class Plan:
             if not self._described:
                 self._remember()
             unknown = sorted(set(tasks) - self._described)
-            for some in _chunks(unknown, TASKS_AT_ONCE):
+            for some in chunks(unknown, IDS_AT_ONCE):
                 self._describe_some(some)
             self._described.update(unknown)
             if not qualities:
@@ -271,7 +217,12 @@ class Plan:
                 self._qualities(dataset)
             self._qualified |= self._datasets
             if self.selection.per_fold or self.selection.traces:
-                self.ask("json/estimationprocedure/list", "procedures", document, lasting=True)
+                self.ask(
+                    "json/estimationprocedure/list",
+                    "procedures",
+                    document_of("estimationprocedures"),
+                    lasting=True,
+                )
 
     def _remember(self) -> None:
         """Tasks that the archive describes."""
@@ -287,7 +238,7 @@ class Plan:
         answer, told = self.ask(
             f"json/task/list/task_id/{ids}/limit/{PAGE}/offset/0",
             "tasks",
-            document,
+            document_of("tasks"),
             lasting=True,
         )
         found = {int(task["task_id"]): task for task in entries(told or {}, "tasks", "task")}
@@ -301,7 +252,9 @@ class Plan:
     def _describe_one(self, number: int) -> None:
         """A task that the listing leaves out, because its data set was deactivated or not yet."""
         try:
-            answer, told = self.ask(f"json/task/{number}", "task", document, lasting=True)
+            answer, told = self.ask(
+                f"json/task/{number}", "task", document_of("task"), lasting=True
+            )
         except ServerError as error:
             raise NotFound(f"{self._client.server} has no task {number}: {error}") from error
         if told is None:
@@ -316,7 +269,9 @@ class Plan:
     def _qualities(self, dataset: int) -> None:
         url = f"json/data/qualities/{dataset}"
         try:
-            answer, _ = self.ask(url, "qualities", document, lasting=True, dataset=dataset)
+            answer, _ = self.ask(
+                url, "qualities", document_of("data_qualities"), lasting=True, dataset=dataset
+            )
         except NoAnswer as error:
             self._archive.miss(url, str(error))
             return
@@ -385,8 +340,8 @@ class Plan:
 
         with self._setups_lock:  # another listing waits for them too
             new = [i for i in ids if again or i not in self._asked_setups]
-            for some in _chunks(new, SETUPS_AT_ONCE):
-                for few in _short(some):
+            for some in chunks(new, SETUPS_AT_ONCE):
+                for few in short(some):
                     self._in_halves(few, ask, SETUP)
             self._asked_setups.update(new)
 
@@ -440,8 +395,8 @@ class Plan:
             self._outbox.put(answer)
 
         new = [run for run in sorted(runs) if f"{function}/{run}" not in self._asked_runs]
-        for some in _chunks(new, RUNS_AT_ONCE):
-            for few in _short(some):
+        for some in chunks(new, RUNS_AT_ONCE):
+            for few in short(some):
                 self._in_halves(few, ask, f"per_fold/{function}/run")
 
     def _traces(self, function: str, rows: pa.Table) -> None:
@@ -455,7 +410,7 @@ class Plan:
             told = {"task": row["task_id"], "setup": row["setup_id"], "run": row["run_id"]}
             told |= {"function": function, "flow_name": row["flow_name"]}
             try:
-                answer, _ = self.ask(url, kind, document, lasting=True, **told)
+                answer, _ = self.ask(url, kind, document_of("run", "trace"), lasting=True, **told)
             except NoAnswer as error:
                 self._archive.miss(url, str(error))
                 continue
@@ -528,7 +483,7 @@ def _is_full(flows: Sequence[Any] | None) -> bool:
 
 
 def _flows(body: bytes) -> list[dict[str, Any]]:
-    return entries(document(body), "flows", "flow")
+    return entries(document_of("flows")(body), "flows", "flow")
 
 
 def _kept(archive: Archive, answer: Answer, read: Callable[[bytes], T]) -> T:
@@ -542,21 +497,3 @@ def _ids_of(answers: Iterable[Answer]) -> set[Any]:
 def _distinct(page: pa.Table, name: str) -> list[int]:
     found: list[int] = pc.unique(page.column(name)).drop_null().to_pylist()
     return found
-
-
-def _chunks(items: Sequence[int], size: int) -> list[list[int]]:
-    return [list(items[i : i + size]) for i in range(0, len(items), size)]
-
-
-def _short(ids: Sequence[int]) -> Iterator[list[int]]:
-    """The ids in lists that fit into an address."""
-    some: list[int] = []
-    length = 0
-    for one in ids:
-        if some and length + len(str(one)) >= URL_LENGTH:
-            yield some
-            some, length = [], 0
-        some.append(one)
-        length += len(str(one)) + 1
-    if some:
-        yield some

@@ -149,13 +149,15 @@ def publish(
 def _can_be_scored(
     run: OwnRun, files: Mapping[tuple[str, ...], Path | None], left: LeftOut
 ) -> bool:
-    """Whether a run has predictions, or failed and so needs none."""
-    if run.error or files.get(run.evaluations) is not None:
+    """Whether a run has predictions."""
+    if files.get(run.evaluations) is not None:
         return True
     reason = (
         "no predictions, from which OpenML scores a run; give them with --predictions, or send the "
         "scores alone with --scores-only"
     )
+    if run.error:
+        reason = "failed; send failed runs too with --scores-only"
     left.note(reason, len(run.evaluations), run.file_name)
     return False
 

@@ -17,7 +17,7 @@ from ingest.openml.archive import Answer, Archive
 from ingest.openml.hyperparameters import configuration, decoded
 from ingest.openml.listing import function_of
 from ingest.openml.measures import SEARCH_SCORE, metric_of_measure
-from ingest.openml.plan import KINDS
+from ingest.openml.selection import KINDS
 from metadb.errors import MalformedFile
 from metadb.identity import canonical_config, config_id, family
 from metadb.records import Rows

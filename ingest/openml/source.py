@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from ingest.openml.archive import LEDGER, Archive
 from ingest.openml.client import Client, NoAnswer, ServerError
 from ingest.openml.measures import metric_of_measure
 from ingest.openml.outbox import WITH_ROWS, Outbox, Stopped
-from ingest.openml.plan import Plan, Selection
+from ingest.openml.plan import Plan
 from ingest.openml.reading import Reading
+from ingest.openml.selection import Selection
 from metadb.errors import NotFound, Unreachable, WrongUsage
 from metadb.records import Rows
 
@@ -73,7 +75,7 @@ class Openml:
             raise WrongUsage(f"{self.server!r} is no address of a server; give e.g. {SERVER}")
         if not 1 <= self.jobs <= MAX_JOBS:
             raise WrongUsage(f"jobs is {self.jobs}; OpenML is asked from 1 to {MAX_JOBS} at once")
-        if chosen.since is not None and not _DATE.fullmatch(chosen.since):
+        if chosen.since is not None and not _is_date(chosen.since):
             raise WrongUsage(f"since is {chosen.since!r}; give a date as in 2026-01-31")
         if chosen.max_runs is not None and chosen.max_runs < 1:
             raise WrongUsage(f"max-runs is {chosen.max_runs}; ask for at least 1")
@@ -199,6 +201,13 @@ class Openml:
             for nth, answer in enumerate(answers, 1):
                 rows = reading.rows(answer)
                 yield Rows(rows.tables, None, rows.rejected, nth / len(answers))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def origin_of(server: str) -> str:

@@ -239,7 +239,7 @@ def test_what_makes_advice_doubtful_is_said(said, tmp_path):
     one.write_text("a,b\n" + "\n".join(f"{i},yes" for i in range(20)) + "\n")
     words = ["recommend", "--space", "classifier", "-k", 2]
     _, _, err = said(*words, "--data", numbers, "--observed", told)
-    assert "caution: this task is a regression, the past tasks are classification" in err
+    assert "caution: this task's kind is regression, that of the past tasks classification" in err
     assert "caution: 1 of the 1 observed configurations" in err
     assert "numbers.csv: 200 rows, 1 columns (0 categorical), target b (regression)" in err
     _, out, _ = said(*words, "--data", one, "--json")

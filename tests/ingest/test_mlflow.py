@@ -136,7 +136,9 @@ r3,8,RUNNING,2026-01-01 00:00:01+00:00,,0.5,1,
 
 def test_an_export_has_scores_without_curves(tmp_path: Path, store: Store) -> None:
     (tmp_path / "runs.csv").write_text(EXPORT)
-    put(store, tmp_path, task="mine:churn")
+    with pytest.raises(WrongUsage, match="holds the studies 7, 8"):
+        put(store, tmp_path, task="mine:churn")
+    put(store, tmp_path)
     assert evaluations(store) == [
         ("r1", "accuracy", "fraction", 1.0, 0.75, "ok", 1.5, '{"lr":0.5}'),
         ("r2", "accuracy", "fraction", 1.0, None, "failed", None, "{}"),

@@ -225,7 +225,10 @@ def test_a_failed_run_says_so(filled: Store, server: Server, task: str) -> None:
     filled.record(
         task, {"C": 9.0}, space="svm", metric="accuracy", value=None, status="timeout", fold=3
     )
-    (sent,) = send(filled, server, scores_only=False).sent
+    left = send(filled, server, scores_only=False)
+    assert not left.sent
+    assert any("failed" in reason for reason in left.left_out.counts)
+    sent = next(s for s in send(filled, server, scores_only=True).sent if s.run.error)
     number = (sent.address or "").rpartition("/")[2]
     listed = httpx.get(f"{server.url}/api/v1/xml/run/list/run/{number}")
     assert listed.status_code == 200

@@ -19,7 +19,7 @@ import pytest
 from ingest.load import Loaded, load
 from ingest.openml.archive import LEDGER
 from ingest.openml.client import Client
-from ingest.openml.plan import Selection
+from ingest.openml.selection import Selection
 from ingest.openml.source import Openml
 from metadb.errors import DiskFull, MetadbError, NotFound, Unreachable, WrongUsage
 from metadb.store import Store
@@ -320,7 +320,7 @@ KILL = """
 import sys, os
 from pathlib import Path
 from ingest.load import load
-from ingest.openml.plan import Selection
+from ingest.openml.selection import Selection
 from ingest.openml.source import Openml
 from metadb.store import Store
 store = Store(Path(sys.argv[2]))
