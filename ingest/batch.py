@@ -1,6 +1,6 @@
 """Rows of several answers or files, added to the store together: a commit costs the same for all.
 
-What is waiting is bounded: 75,000 rows, or what came within ten seconds.
+What is waiting is bounded: 40,000 rows, or what came within ten seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pyarrow as pa
 from metadb.records import Rows
 from metadb.store import Added, Load, Store
 
-BATCH_ROWS, BATCH_S = 75_000, 10.0
+BATCH_ROWS, BATCH_S = 40_000, 10.0
 
 
 class Batch:

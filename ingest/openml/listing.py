@@ -194,6 +194,7 @@ class Listing:
         while True:
             limit = PAGE if self._most is None else min(PAGE, self._most - offset)
             pages = list(self._range(offset, limit))
+            inline = self._inline or any(self._wants_inline(page.table) for page in pages)
             yield from pages
             rows = sum(page.table.num_rows for page in pages)
             full = rows == limit or len(pages) > 1  # of a halved page rows may be missing
@@ -203,8 +204,7 @@ class Listing:
             if offset == PAGE and self.keys.halves() and self._is_long():
                 yield None
                 return
-            if not self._inline:
-                self._inline = any(self._wants_inline(page.table) for page in pages)
+            self._inline = inline
 
     def _is_long(self) -> bool:
         short = self._most is not None and self._most <= MAX_OFFSET

@@ -380,6 +380,23 @@ def test_more_setups_than_fit_into_one_answer(store: Store) -> None:
         assert held(store).keys() == truth(server.world).keys()
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_where_most_setups_are_new_they_come_with_the_evaluations(
+    store: Store, *, inline: bool
+) -> None:
+    with Server(World(seed=3, runs=6000, setups=6000), inline_setups=inline) as server:
+        pull(server, store)
+        assert held(store).keys() == truth(server.world).keys()
+        asked = [request["path"] for request in server.requests()]
+        n_pages = sum("/limit/1000/" in path and "evaluation/" in path for path in asked)
+        n_setups = sum("/setup/list/setup/" in path for path in asked)
+        if inline:
+            assert any("evaluation/setup/list" in path for path in asked)
+            assert n_setups <= 1 < n_pages
+        else:
+            assert n_setups > 1
+
+
 def test_with_several_at_once_an_error_is_the_error(server: Server, store: Store) -> None:
     server.set(latency_s=0.05)
     server.fault("key", match="function/kappa", times=None)
