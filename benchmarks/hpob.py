@@ -12,19 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import write
+from benchmarks.machine import METADB, Measured, measured, write
 
-METADB = str(Path(sys.executable).parent / "metadb")
 WIDTHS = {"1": 2, "2": 3, "3": 6, "4": 9, "5": 16, "6": 19}
 READ = (
     "import sys; from pathlib import Path; from ingest import source;"
@@ -52,17 +48,9 @@ def make(folder: Path, tasks: int) -> float:
     return path.stat().st_size / 1e6
 
 
-def measured(command: list[str]) -> dict[str, Any]:
-    """What a process of its own says, its seconds and its peak memory."""
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        said = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    seconds = round(time.perf_counter() - start, 1)
-    return {"said": said, "seconds": seconds, "peak_mb": round(usage.ru_maxrss * 1024 / 1e6)}
+def told(run: Measured) -> dict[str, Any]:
+    """Seconds and peak memory of a process."""
+    return {"seconds": round(run.seconds, 1), "peak_mb": run.peak_mb}
 
 
 def main() -> None:
@@ -76,10 +64,12 @@ def main() -> None:
         read = measured([sys.executable, "-c", READ, str(folder / "data")])
         ingest = [METADB, "ingest", "hpob", str(folder / "data"), "--json", "--quiet"]
         load = measured([*ingest, "--store", str(folder / "store")])
-        n = int(read.pop("said"))
-        if json.loads(load.pop("said"))["loads"][0]["added"]["evaluations"] != n:
+        n = int(read.said)
+        if json.loads(load.said)["loads"][0]["added"]["evaluations"] != n:
             raise SystemExit("not every evaluation arrived")
-        figures.append({"file_mb": round(size), "evaluations": n, "read": read, "load": load})
+        figures.append(
+            {"file_mb": round(size), "evaluations": n, "read": told(read), "load": told(load)}
+        )
     shutil.rmtree(folder)
     write("hpob", {"files": figures})
 

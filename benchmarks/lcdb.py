@@ -11,19 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.machine import write
+from benchmarks.machine import METADB, measured, size_mb, write
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "lcdb11"
-METADB = str(Path(sys.executable).parent / "metadb")
 REPEATS = 3
 
 MEAN_CURVE = """
@@ -35,34 +30,21 @@ MEAN_CURVE = """
 def ingest(data: Path, store: Path) -> dict[str, Any]:
     """One load in a process of its own: rows, seconds, peak memory."""
     command = [METADB, "ingest", "lcdb", str(data), "--store", str(store), "--json", "--quiet"]
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        answer = process.stdout.read() if process.stdout else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    (load,) = json.loads(answer)["loads"]
+    run = measured(command)
+    (load,) = json.loads(run.said)["loads"]
     return {
         "evaluations": load["added"].get("evaluations", 0),
         "rejected": load["n_rejected"],
-        "seconds": round(seconds, 2),
-        "peak_mb": round(usage.ru_maxrss * 1024 / 1e6),
+        "seconds": round(run.seconds, 2),
+        "peak_mb": run.peak_mb,
     }
 
 
 def question(store: Path) -> dict[str, Any]:
     """The mean curve over all data sets and learners, in a process of its own."""
     command = [METADB, "sql", MEAN_CURVE, "--store", str(store), "--format", "json"]
-    start = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True)
-    seconds = time.perf_counter() - start
-    return {"points": len(json.loads(done.stdout)), "seconds": round(seconds, 2)}
-
-
-def size_mb(folder: Path) -> float:
-    return round(sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6, 1)
+    run = measured(command)
+    return {"points": len(json.loads(run.said)), "seconds": round(run.seconds, 2)}
 
 
 def main() -> None:
@@ -79,12 +61,12 @@ def main() -> None:
     seconds = median(run["seconds"] for run in runs)
     figures = {
         "files": len(list((arguments.data / "er").glob("*.json"))),
-        "files_mb": size_mb(arguments.data),
+        "files_mb": round(size_mb(arguments.data), 1),
         "first": runs[0] | {"seconds": seconds, "peak_mb": max(run["peak_mb"] for run in runs)},
         "first_runs_s": [run["seconds"] for run in runs],
         "rows_per_s": round(runs[0]["evaluations"] / seconds),
         "again": ingest(arguments.data, store),
-        "store_mb": size_mb(store),
+        "store_mb": round(size_mb(store), 1),
         "mean curve": question(store),
         "target": {"seconds": 20, "peak_mb": 1000},
     }

@@ -8,12 +8,17 @@ import platform
 import resource
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+METADB = str(Path(sys.executable).parent / "metadb")
+"""The command a user types."""
 
 
 def machine() -> dict[str, Any]:
@@ -53,6 +58,34 @@ def in_process(module: str, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a process of its own said, its seconds and its peak memory, the start included."""
+
+    said: bytes
+    seconds: float
+    peak_mb: int
+
+
+def measured(command: Sequence[str], *, done: Sequence[int] = (0,)) -> Measured:
+    """Run a command to its end; an exit code that is not among `done` ends the benchmark."""
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        said = process.stdout.read() if process.stdout else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode not in done:
+        what = f"{' '.join(command)} ended with {process.returncode}"
+        raise SystemExit(f"{what}: {said.decode(errors='replace')}")
+    return Measured(said, seconds, round(usage.ru_maxrss * 1024 / 1e6))
+
+
+def size_mb(folder: Path) -> float:
+    """Size of all files below a folder, in MB."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
 
 
 def peak_mb() -> float:

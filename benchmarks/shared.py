@@ -15,18 +15,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import write
+from benchmarks.machine import METADB, measured, size_mb, write
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-METADB = str(Path(sys.executable).parent / "metadb")
 SOURCES = {
     "aslib": "aslib",
     "openml-study": "openml-study-metadata",
@@ -60,18 +57,11 @@ COLUMNS = {
 def ingest(source: str, data: Path, store: Path) -> dict[str, Any]:
     """One command in a process of its own: rows turned away, seconds, peak memory."""
     command = [METADB, "ingest", source, str(data), "--store", str(store), "--json", "--quiet"]
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        answer = process.stdout.read() if process.stdout else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
-    if process.returncode not in DONE:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {answer.decode()}")
+    run = measured(command, done=DONE)
     return {
-        "rejected": sum(load["n_rejected"] for load in json.loads(answer)["loads"]),
-        "seconds": round(seconds, 1),
-        "peak_mb": round(usage.ru_maxrss * 1024 / 1e6),
+        "rejected": sum(load["n_rejected"] for load in json.loads(run.said)["loads"]),
+        "seconds": round(run.seconds, 1),
+        "peak_mb": run.peak_mb,
     }
 
 
@@ -109,10 +99,6 @@ def together(found: dict[str, Path], store: Path) -> dict[str, Any]:
         "peak_mb": max(run["peak_mb"] for run in runs),
         "store_mb": round(size_mb(store)),
     }
-
-
-def size_mb(folder: Path) -> float:
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
 
 
 def table(lines: list[dict[str, Any]]) -> str:

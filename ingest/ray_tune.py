@@ -18,7 +18,7 @@ import pyarrow as pa
 from ingest import About
 from ingest.building import distinct, find
 from ingest.small_files import read_object
-from ingest.study import OWN, Study, points, study_rows, wanted
+from ingest.study import OWN, Study, of_the_study, points, study_rows
 from metadb.errors import MalformedFile
 from metadb.records import Rows
 
@@ -63,10 +63,7 @@ class RayTune:
         what = f"an experiment of Ray Tune: a folder a trial, with {_PARAMS} and {_RESULT}"
         files = find(self.paths, _PARAMS, what, lambda path: True)
         folders = distinct(file.resolve().parent.parent for file in files)
-        if self.study is None:
-            return folders
-        (name,) = wanted([folder.name for folder in folders], self, self.paths[0])
-        return [folder for folder in folders if folder.name == name]
+        return of_the_study(folders, lambda folder: folder.name, self, self.paths[0])
 
     def about(self, path: Path) -> About:
         """The user's own results, and the files that are read."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from ingest import About
 from ingest.building import find
 from ingest.small_files import read_object
-from ingest.study import OWN, Study, points, study_rows, wanted
+from ingest.study import OWN, Study, of_the_study, points, study_rows
 from metadb.errors import InvalidSpace, MalformedFile
 from metadb.records import Rows
 
@@ -66,11 +66,7 @@ class Smac:
     def fetch(self, cache: Path, cursor: str | None = None) -> list[Path]:
         """The run histories, of the scenario that is asked for."""
         found = find(self.paths, _FILE, f"{_FILE} of SMAC", lambda path: True)
-        if self.study is None:
-            return found
-        names = {path: _name(path) for path in found}
-        (name,) = wanted(list(dict.fromkeys(names.values())), self, found[0].parent)
-        return [path for path in found if names[path] == name]
+        return of_the_study(found, _name, self, found[0].parent)
 
     def about(self, path: Path) -> About:
         """The user's own results, and the files that belong together."""

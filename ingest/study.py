@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,8 @@ from metadb.identity import canonical_config, config_ids
 from metadb.records import Rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ConfigSpace import ConfigurationSpace
 
 POINTS = pa.schema(
@@ -153,6 +155,21 @@ def wanted(names: Sequence[str], asked: Asked, where: object) -> list[str]:
         there = ", ".join(names[:30]) or "none"
         raise NotFound(f"{where} holds no study {asked.study!r}; there are {there}")
     return [asked.study]
+
+
+def of_the_study(
+    found: Sequence[Path], name: Callable[[Path], str], asked: Asked, where: object
+) -> list[Path]:
+    """Of files or folders of one study each, those of the study that is asked for, else all.
+
+    Raises:
+        NotFound: There is none of that name.
+    """
+    if asked.study is None:
+        return list(found)
+    names = [name(path) for path in found]
+    (one,) = wanted(list(dict.fromkeys(names)), asked, where)
+    return [path for path, its in zip(found, names, strict=True) if its == one]
 
 
 def study_rows(study: Study, asked: Asked) -> Iterator[Rows]:

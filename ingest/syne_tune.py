@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ingest import About
 from ingest.building import find
 from ingest.small_files import read_object
-from ingest.study import OWN, Study, as_budgets, joined, points, study_rows, wanted
+from ingest.study import OWN, Study, as_budgets, joined, of_the_study, points, study_rows
 from ingest.study_space import Choice, Declared, Range
 from ingest.text_csv import text_columns
 from ingest.zipped import only_member
@@ -61,11 +61,7 @@ class SyneTune:
         found = find(self.paths, "results.csv*", what, lambda path: path.name in _RESULTS)
         packed = {path.parent for path in found if path.suffix == ".zip"}
         found = [path for path in found if path.suffix == ".zip" or path.parent not in packed]
-        if self.study is None:
-            return found
-        names = [path.resolve().parent.name for path in found]
-        (name,) = wanted(names, self, self.paths[0])
-        return [path for path, one in zip(found, names, strict=True) if one == name]
+        return of_the_study(found, lambda path: path.resolve().parent.name, self, self.paths[0])
 
     def about(self, path: Path) -> About:
         """The user's own results, and the two files that belong together."""

@@ -5,7 +5,6 @@ There are no evaluations in these files: a surrogate answers for any config, as 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ingest.building import beginning, find, rows
 from ingest.small_files import read_json
 from metadb.errors import InvalidSpace, MalformedFile
 from metadb.records import Rows
-from metadb.space import from_json, space_id, to_json
+from metadb.space import from_old, space_id, to_json
 
 _CITATION = (
     "Pfisterer, Schneider, Moosbauer, Binder, Bischl, YAHPO Gym - An Efficient Multi-Objective "
@@ -65,7 +64,7 @@ class Yahpo:
         known = [dataset for dataset in datasets if dataset]
         tables = {"datasets": rows("datasets", dataset=known)} if known else {}
         try:
-            space = from_json(json.dumps(_without_task_and_budget(content, f"yahpo-{scenario}")))
+            space = from_old(content, f"yahpo-{scenario}", without=(*_INSTANCES, *_FIDELITIES))
         except InvalidSpace as error:
             raise MalformedFile(f"{path} holds no space: {error}") from error
         yield Rows(
@@ -109,15 +108,3 @@ def _tasks(content: dict[str, Any], family: str) -> list[str]:
                 for name in part["choices"]
             ]
     return [f"yahpo:{family}/{_ONLY.get(family, 'task')}"]
-
-
-def _without_task_and_budget(content: dict[str, Any], name: str) -> dict[str, Any]:
-    """The space that is searched, its parts named as in today's format."""
-    kept = []
-    for part in content["hyperparameters"]:
-        if part["name"] not in (*_INSTANCES, *_FIDELITIES):
-            default = {"default_value": part["default"]} if "default" in part else {}
-            kept.append({k: v for k, v in part.items() if k not in ("default", "probabilities")})
-            kept[-1] |= default
-    clauses = {part: content.get(part, []) for part in ("conditions", "forbiddens")}
-    return {"name": name, "hyperparameters": kept, **clauses}

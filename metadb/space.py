@@ -9,7 +9,7 @@ hyperparameter violates no forbidden clause. See also `metadb.encoding` and `met
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,28 @@ def from_json(text: str) -> ConfigurationSpace:
         why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise InvalidSpace(f"ConfigSpace {__version__} cannot read this space ({why})") from error
     return space
+
+
+def from_old(
+    content: Mapping[str, Any], name: str, *, without: Collection[str | None]
+) -> ConfigurationSpace:
+    """The space that a document in ConfigSpace's JSON of format 0.2 declares.
+
+    Args:
+        name: What the space is called.
+        without: Hyperparameters to leave out.
+
+    Raises:
+        InvalidSpace: It is not a space.
+    """
+    kept = []
+    for part in content["hyperparameters"]:
+        if part["name"] not in without:
+            default = {"default_value": part["default"]} if "default" in part else {}
+            kept.append({k: v for k, v in part.items() if k not in ("default", "probabilities")})
+            kept[-1] |= default
+    clauses = {part: content.get(part, []) for part in ("conditions", "forbiddens")}
+    return from_json(json.dumps({"name": name, "hyperparameters": kept, **clauses}))
 
 
 def _refuse_constant(constant: str) -> float:

@@ -121,13 +121,10 @@ class Yahpo:
     @cached_property
     def space(self) -> ConfigurationSpace:
         """What is searched: the scenario's space without the task and the budget."""
-        from metadb.space import from_json
+        from metadb.space import from_old
 
         out = {self._of.instance, self._of.fidelity, *self._of.fixed}
-        kept = [_renamed(p) for p in self._described["hyperparameters"] if p["name"] not in out]
-        clauses = {part: self._described.get(part, []) for part in ("conditions", "forbiddens")}
-        name = f"yahpo-{self.scenario}"
-        return from_json(json.dumps({"name": name, "hyperparameters": kept, **clauses}))
+        return from_old(self._described, f"yahpo-{self.scenario}", without=out)
 
     @property
     def instances(self) -> tuple[str, ...]:
@@ -193,12 +190,6 @@ def _one_of(there: Mapping[str, T], name: str, what: str) -> T:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise NotFound(f"no {what} {name!r}; {hint}there are {', '.join(there)}")
     return there[name]
-
-
-def _renamed(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A hyperparameter of ConfigSpace's JSON of format 0.2 as today's writes it."""
-    kept = {key: value for key, value in part.items() if key not in ("default", "probabilities")}
-    return kept | ({"default_value": part["default"]} if "default" in part else {})
 
 
 def _read(path: Path, *needed: str) -> dict[str, Any]:

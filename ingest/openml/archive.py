@@ -182,10 +182,6 @@ class Archive:
             return None
         return answer if answer.n > self._from.get(listing or "", 0) else None
 
-    def older(self, url: str) -> Answer | None:
-        """The last answer, however old."""
-        return self._latest.get(url)
-
     def anew(self, listing: str) -> None:
         """Let nothing that is kept of a listing count any more: it is asked for once more."""
         with self._lock:

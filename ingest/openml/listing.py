@@ -23,6 +23,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.openml.addresses import chunks, in_halves
 from ingest.openml.answers import EVALUATIONS
 from ingest.openml.archive import Answer, Archive
 from ingest.openml.client import NoAnswer
@@ -174,19 +175,17 @@ class Listing:
 
     def _whose(self, runs: Sequence[int]) -> Iterator[Page]:
         """The rows of runs with several scores, with the engine that each is from."""
-        waiting = deque([list(runs[i : i + RUNS]) for i in range(0, len(runs), RUNS)])
-        while waiting:
-            some = waiting.popleft()
-            path = f"evaluation/list/function/{self.keys.function}/run/{','.join(map(str, some))}"
-            url = f"xml/{path}/limit/{PAGE}/offset/0"
-            try:
-                yield self._ask(url, "engines", self.keys.path, ids=some)
-            except NoAnswer as error:
-                if len(some) == 1:
-                    self._archive.miss(url, str(error))
-                    continue
-                half = len(some) // 2
-                waiting += [some[:half], some[half:]]
+
+        def url(some: Sequence[int]) -> str:
+            filters = f"function/{self.keys.function}/run/{','.join(map(str, some))}"
+            return f"xml/evaluation/list/{filters}/limit/{PAGE}/offset/0"
+
+        for some in chunks(runs, RUNS):
+            yield from in_halves(
+                some,
+                lambda few: self._ask(url(few), "engines", self.keys.path, ids=few),
+                lambda run, why: self._archive.miss(url([run]), why),
+            )
 
     def _pages(self) -> Iterator[Page | None]:
         """The pages in order; one None where the listing is to be halved."""

@@ -73,12 +73,6 @@ class Outbox:
         with self._there:
             self._out.append(answer)
 
-    def release_all(self) -> None:
-        """All that is needed for any is there."""
-        with self._there:
-            self._ready.update(self._held)
-            self._release()
-
     def _release(self) -> None:
         while self._held and (n := next(iter(self._held))) in self._ready:
             self._ready.discard(n)

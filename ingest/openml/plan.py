@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.openml.addresses import chunks, short
+from ingest.openml.addresses import chunks, in_halves, short
 from ingest.openml.answers import (
     EVALUATIONS,
     document,
@@ -229,9 +229,14 @@ class Plan:
         for kind in ("tasks", "task"):
             for answer in self._archive.of_kind(kind):
                 for task in tasks_of(_kept(self._archive, answer, document)):
-                    self._tasks[int(task["task_id"])] = int(task["task_type_id"])
-                    self._described.add(int(task["task_id"]))
-                    self._datasets.add(int(task["did"]))
+                    self._described.add(self._note(task))
+
+    def _note(self, task: Mapping[str, Any]) -> int:
+        """Remember a task's type and data set; returns its number."""
+        number = int(task["task_id"])
+        self._tasks[number] = int(task["task_type_id"])
+        self._datasets.add(int(task["did"]))
+        return number
 
     def _describe_some(self, some: Sequence[int]) -> None:
         ids = ",".join(map(str, some))
@@ -241,12 +246,9 @@ class Plan:
             document_of("tasks"),
             lasting=True,
         )
-        found = {int(task["task_id"]): task for task in entries(told or {}, "tasks", "task")}
-        for number, task in found.items():
-            self._tasks[number] = int(task["task_type_id"])
-            self._datasets.add(int(task["did"]))
+        found = {self._note(task) for task in entries(told or {}, "tasks", "task")}
         self._outbox.put(answer)
-        for number in sorted(set(some) - found.keys()):
+        for number in sorted(set(some) - found):
             self._describe_one(number)
 
     def _describe_one(self, number: int) -> None:
@@ -261,9 +263,7 @@ class Plan:
             if number in self.selection.tasks:
                 raise NotFound(f"{self._client.server} has no task {number}; leave it out")
             return
-        task = flat_task(told["task"])
-        self._tasks[number] = int(task["task_type_id"])
-        self._datasets.add(int(task["did"]))
+        self._note(flat_task(told["task"]))
         self._outbox.put(answer)
 
     def _qualities(self, dataset: int) -> None:
@@ -301,8 +301,8 @@ class Plan:
                     if answer.kind in PAGES and answer.file and answer.round < self._archive.round
                     and function_of(answer) == function
                 ]  # fmt: skip
-                chunks = [chunk for column in pages for chunk in column.chunks]
-                self._runs[function] = pa.chunked_array(chunks, pa.int64())
+                parts = [chunk for column in pages for chunk in column.chunks]
+                self._runs[function] = pa.chunked_array(parts, pa.int64())
             return self._runs[function]
 
     def _settle(self, pages: Iterable[Page]) -> None:
@@ -464,18 +464,9 @@ class Plan:
     def _in_halves(
         self, ids: Sequence[int], ask: Callable[[Sequence[int]], None], what: str
     ) -> None:
-        """Ask for these ids at once; where that fails, for halves, down to single ones."""
-        waiting = [list(ids)]
-        while waiting:
-            some = waiting.pop(0)
-            try:
-                ask(some)
-            except NoAnswer as error:
-                if len(some) == 1:
-                    self._archive.miss(f"{what}/{some[0]}", str(error))
-                else:
-                    half = len(some) // 2
-                    waiting += [some[:half], some[half:]]
+        """Ask for these ids, and keep what there is no answer for as missing."""
+        for _ in in_halves(ids, ask, lambda one, why: self._archive.miss(f"{what}/{one}", why)):
+            pass
 
 
 def _is_full(flows: Sequence[Any] | None) -> bool:

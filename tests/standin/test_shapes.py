@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import httpx
 import numpy as np
@@ -11,24 +10,12 @@ import pytest
 from lxml import etree
 
 from tests.standin.serving import ROOT, Server
-from tests.standin.world import OK, World
+from tests.standin.world import OK
 
 RECORDED = ROOT.parent / "shared" / "data" / "openml-recorded"
 real = pytest.mark.skipif(not RECORDED.is_dir(), reason=f"recorded answers only with {RECORDED}")
 ACCURACY = "function/predictive_accuracy"
 _O = "{http://openml.org/openml}"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(World(seed=1)) as running:
-        yield running
-
-
-@pytest.fixture
-def ask(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.url}/api/v1/", timeout=20) as client:
-        yield client
 
 
 def shape(xml: bytes) -> set[str]:

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -25,19 +24,6 @@ from tests.standin.world import ERROR, OK, SERVER_ERROR, World
 
 ACCURACY = "function/predictive_accuracy"
 _O = "{http://openml.org/openml}"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(World(seed=1)) as running:
-        yield running
-
-
-@pytest.fixture
-def ask(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.url}/api/v1/", timeout=20) as client:
-        yield client
-    server.clear()
 
 
 def rows(body: str) -> list[dict[str, str | None]]:
