@@ -48,6 +48,8 @@ bench: setup
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.hpob
 	$(BIN)/python -m benchmarks.openml
+	$(BIN)/python -m benchmarks.metafeatures
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.metafeatures_parity --data $(SHARED)/tabular
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.lcdb --data $(SHARED)/lcdb11
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.yahpo --data $(SHARED)/yahpo
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
-from hashlib import sha256
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from metadb.store import Store
 from recommenders import family
 
 if TYPE_CHECKING:
-    from metadb.datafile import Data
     from metadb.history import History
 
 DEFAULT = "portfolio"
@@ -162,19 +159,3 @@ def _cautions(
             f"{n_unknown} of the {len(observed)} observed configurations are none the store knows "
             "in this space (spelled and rounded as --json gives them?)"
         )
-
-
-def task_of_file(path: Path, data: Data) -> Task:
-    """A task for a user's file: named by the hash of its content, described by the simple group."""
-    from metadb.metafeatures import describe
-
-    digest = sha256(path.read_bytes()).hexdigest()[:12]
-    target = data.target or ""
-    return Task(
-        id=f"local:{digest}/{target}",
-        kind=data.kind,
-        metafeatures=describe(data),
-        dataset=f"local:{digest}",
-        target=data.target,
-        name=path.stem,
-    )

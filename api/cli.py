@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
+from api.describing import describe, describe_file, metafeatures, shared_groups
 from api.filling import ingest
 from api.publishing import publish_runs
 from api.terminal import (
@@ -30,9 +31,6 @@ from api.terminal import (
 from metadb import __version__
 from metadb.errors import MetadbError, WrongUsage
 
-if TYPE_CHECKING:
-    from metadb.datafile import Data
-
 app = App(
     name="metadb",
     suppress_keyboard_interrupt=False,  # main says how to go on
@@ -41,6 +39,8 @@ app = App(
 )
 
 
+app.command(describe)
+app.command(metafeatures)
 app.command(ingest)
 app.command(publish_runs)
 
@@ -131,7 +131,8 @@ def recommend(
     task
         Id of a task in the store; its own evaluations are left out.
     data
-        A CSV, Parquet, JSON or ARFF file; it is described by its simple meta-features.
+        A CSV, Parquet, JSON or ARFF file; it is described by the meta-features that the store
+        knows of its tasks.
     target
         Its target column; default: the last one.
     metric
@@ -146,7 +147,7 @@ def recommend(
     seed
         For recommenders that draw.
     """
-    from api.advice import advise, task_of_file
+    from api.advice import advise
     from api.observed import read_observed
 
     if (task is None) == (data is None):
@@ -155,11 +156,9 @@ def recommend(
         raise WrongUsage(f"k is {k}; ask for at least 1")
     with opened(common) as store:
         if data is not None:
-            from metadb.datafile import read_data
-
-            table = read_data(data, target=target)
-            asked = task_of_file(data, table)
-            remark(common, f"{data.name}: {_read_as(table)}")
+            described = describe_file(data, target=target, groups=shared_groups(store))
+            asked = described.task
+            remark(common, described.read_as)
         else:
             asked = store.task(str(task))
         told = []
@@ -192,18 +191,6 @@ def recommend(
         print("trace any of them: select * from recommendation_provenance where recommendation =")
         print(f"  '{advice.ids[0]}'")
     return EXIT_OK
-
-
-def _read_as(data: Data) -> str:
-    """How a user's file was understood, so that a wrong guess is seen."""
-    n_columns, n_nominal = data.x.num_columns, len(data.categorical)
-    text = f"{data.x.num_rows:,} rows, {n_columns} columns ({n_nominal} categorical)"
-    if data.target is not None:
-        classes = f", {len(data.classes)} classes" if data.classes else ""
-        text += f", target {data.target} ({data.kind}{classes})"
-    if data.dropped:
-        text += f", {data.dropped:,} rows without target left out"
-    return text
 
 
 @app.command

@@ -16,7 +16,8 @@ from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
 
-from api.advice import Advice, advise, task_of_file
+from api.advice import Advice, advise
+from api.describing import describe_file, shared_groups
 from api.picture import curves
 from api.terminal import progress
 from ingest import source
@@ -51,7 +52,7 @@ def main(folder: Path = Path("demo")) -> None:
         print(f"\n{store.sql(QUESTION)}")
         table = _new_data_set(folder)
         data = read_data(table, target="diagnosis")
-        task = task_of_file(table, data)
+        task = describe_file(table, target="diagnosis", groups=shared_groups(store)).task
         advice = _advise(store, task, table)
         lines = _search(store, task, data, [r.config for r in advice.recommendations])
     _show(lines, folder / "curves.svg")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import RESULTS
+from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_sources import SECTIONS
 
 ROOT = RESULTS.parents[1]
@@ -139,7 +140,8 @@ def sources() -> list[str]:
     """A section for each benchmark of a source whose results are there."""
     usual = ran_on(results("store")["machine"])
     parts = []
-    for name, (title, table) in SECTIONS.items():
+    sections = SECTIONS | {"metafeatures": ("Meta-features", metafeatures)}
+    for name, (title, table) in sections.items():
         if not (RESULTS / f"{name}.json").is_file():
             continue
         found = results(name)
@@ -173,6 +175,12 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def parity() -> str:
+    """`docs/metafeatures-parity.md`."""
+    found = results("metafeatures_parity")
+    return parity_page(found, protocol("metafeatures_parity"), ran_on(found["machine"]))
+
+
 def readme(text: str) -> str:
     """The README with the figures between its marks made anew."""
     start, end = MARKS
@@ -183,6 +191,7 @@ def readme(text: str) -> str:
 
 def main() -> None:
     (ROOT / "docs" / "benchmarks.md").write_text(page())
+    (ROOT / "docs" / "metafeatures-parity.md").write_text(parity())
     path: Path = ROOT / "README.md"
     path.write_text(readme(path.read_text()))
 

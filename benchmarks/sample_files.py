@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.sample_tasks import DATASETS, sample_tasks
-from metadb.datafile import Data
-from metadb.metafeatures import describe
+from metadb.metafeatures import extract
 from metadb.space import to_json
 from optimizers.learners import classifier_space
 
@@ -84,7 +83,7 @@ def assemble(work: Path, target: Path = SAMPLE) -> None:
             }
         )
         x = pa.Table.from_pandas(task.x, preserve_index=False)
-        described = describe(Data(x, pa.array(task.y), task.target, "classification"))
+        described = extract(x, task.y, kind="classification").known()
         features.append({"task": task.name} | described)
     _write(pa.Table.from_pylist(tasks), target / "tasks.parquet")
     names = sorted({name for row in features for name in row} - {"task"})

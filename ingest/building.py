@@ -156,26 +156,33 @@ def metafeature_rows(
 def quality_rows(tasks: Sequence[str], names: Sequence[str], values: Floats) -> pa.Table:
     """OpenML's qualities as meta-features: under their own names, and under ours.
 
-    The second ones have the extractor `openml/derived` and meet what metadb computes itself.
+    The second ones have the extractor `openml/derived` where they are what metadb computes itself,
+    `openml/close` where they are close to it (`metadb.metafeatures.openml` says how close).
     """
     from metadb.metafeatures.openml import from_qualities
 
-    derived = [
-        (task, name, value)
-        for task, row in zip(tasks, values, strict=True)
-        for name, value in from_qualities(
-            {name: float(v) for name, v in zip(names, row, strict=True) if not np.isnan(v)}
-        ).items()
+    recorded = [
+        {name: float(v) for name, v in zip(names, row, strict=True) if not np.isnan(v)}
+        for row in values
     ]
-    ours = rows(
-        "metafeatures",
-        task=[task for task, _, _ in derived],
-        name=[name for _, name, _ in derived],
-        value=[value for _, _, value in derived],
-        extractor="openml/derived",
-    )
+    ours = []
+    for extractor, close in (("openml/derived", False), ("openml/close", True)):
+        said = [
+            (task, name, value)
+            for task, qualities in zip(tasks, recorded, strict=True)
+            for name, value in from_qualities(qualities, close=close).items()
+        ]
+        ours.append(
+            rows(
+                "metafeatures",
+                task=[task for task, _, _ in said],
+                name=[name for _, name, _ in said],
+                value=[value for _, _, value in said],
+                extractor=extractor,
+            )
+        )
     theirs = metafeature_rows(tasks, names, values, "openml")
-    return pa.concat_tables([theirs.select(ours.column_names), ours])
+    return pa.concat_tables([theirs.select(ours[0].column_names), *ours])
 
 
 def matrix(table: pa.Table, names: Sequence[str]) -> Floats:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from metadb.errors import InvalidRows
 from metadb.identity import canonical_config, parse_config
-from metadb.records import STATUSES
+from metadb.records import METAFEATURE_STATUSES, STATUSES
 from metadb.schema import Table
 from metadb.snapshot import reading
 
@@ -45,6 +45,7 @@ _ID = f"'{ID.pattern}'"
 _PARTED = "contains({}, chr(31))"
 _PART_REASON = "a control character (unit separator) in an id or name"
 _STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
+_METAFEATURE_STATUSES = ", ".join(f"'{status}'" for status in METAFEATURE_STATUSES)
 
 # Per table: (condition under which a row is turned away, the reason). `known_*` are the ids that
 # may be referred to.
@@ -71,7 +72,10 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (_PARTED.format("concat(origin, budget_unit, run)"), _PART_REASON),
     ),
     "metafeatures": (
-        (f"status not in ({_STATUSES})", f"unknown status (there are {', '.join(STATUSES)})"),
+        (
+            f"status not in ({_METAFEATURE_STATUSES})",
+            f"unknown status (there are {', '.join(METAFEATURE_STATUSES)})",
+        ),
         (
             "status = 'ok' and (value is null or not isfinite(value))",
             "meta-feature not a finite number",

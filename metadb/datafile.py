@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from metadb.errors import MalformedFile, NotFound
-from metadb.tablefile import MAX_CELLS, READERS
+from metadb.errors import InvalidRows, MalformedFile, NotFound
+from metadb.tablefile import MAX_CELLS, READERS, TEXTS, read_csv
 
 KINDS = ("classification", "regression", "clustering")
+
+HEADLESS = "the first row holds data, so columns are called column_1, column_2, ..."
+"""What is noted where a header was missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Data:
         kind: `classification`, `regression` or `clustering`.
         categorical: Positions in `x` of the categorical columns: text, bool and dictionary.
         dropped: How many rows were left out because their target is missing.
+        notes: What else was done to it, a sentence each.
     """
 
     x: pa.Table
@@ -39,13 +43,14 @@ class Data:
     kind: str
     categorical: tuple[int, ...] = ()
     dropped: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str | int | float | bool, ...]:
         """The classes in the order of their codes; empty unless `kind` is classification."""
         if self.kind != "classification" or self.y is None:
             return ()
-        return tuple(sorted(pc.unique(_plain(self.y)).to_pylist()))
+        return tuple(sorted(pc.unique(plain(self.y)).to_pylist()))
 
     def to_numpy(
         self,
@@ -61,19 +66,26 @@ class Data:
         """
         x = np.empty((self.x.num_rows, self.x.num_columns))
         for position, column in enumerate(self.x.columns):
-            x[:, position] = _floats(column.combine_chunks(), position in self.categorical)
+            x[:, position] = floats(column.combine_chunks(), position in self.categorical)
         if self.y is None:
             return x, None
         if self.kind == "classification":
-            return x, _floats(self.y, True).astype(np.int64)
-        return x, _floats(self.y, False)
+            return x, floats(self.y, True).astype(np.int64)
+        return x, floats(self.y, False)
 
 
-def read_data(path: str | Path, *, target: str | None = None, kind: str | None = None) -> Data:
+def read_data(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    kind: str | None = None,
+    header: bool | None = None,
+) -> Data:
     """Read a data file; the suffix says what it is: csv, tsv, parquet, arrow, json, jsonl, arff.
 
-    CSV, TSV, JSON and ARFF may end in `.gz`. A CSV file whose first row holds only numbers (or
-    missing values) has no header: its columns become `column_1`, `column_2`, ...
+    CSV, TSV, JSON and ARFF may end in `.gz`. Where a CSV file has no header its columns become
+    `column_1`, `column_2`, ... A column without a name becomes one of these too, and of several
+    columns with one name each becomes `name@position`.
 
     Where `kind` is not given: a target of text, bool or dictionary makes a classification, and so
     does one of whole numbers with at most `max(2, min(20, sqrt(rows)))` distinct values, except
@@ -86,6 +98,8 @@ def read_data(path: str | Path, *, target: str | None = None, kind: str | None =
         target: The target's name or, where no column has that name, its position from 1;
             default: the last column.
         kind: `classification`, `regression` or `clustering` (all columns are features).
+        header: Whether the first row of a CSV file names the columns; default: unless it holds
+            only numbers and missing values, or numbers and what does not stand above numbers.
 
     Raises:
         NotFound: There is no such file or no such target.
@@ -93,44 +107,116 @@ def read_data(path: str | Path, *, target: str | None = None, kind: str | None =
             learn from; the text says where.
     """
     path = Path(path)
+    suffix = suffix_of(path, kind, header, READERS)
+    table, notes = checked(_read(suffix, path, header), path)
+    if header is None and suffix in TEXTS and table.column_names[0] == "column_1":
+        notes = (HEADLESS, *notes)
+    if kind == "clustering":
+        return replace(data_of(table, None), notes=notes)
+    name = target_of(table.column_names, target, path)
+    try:
+        data = data_of(
+            table.drop_columns([name]),
+            table.column(name).combine_chunks(),
+            kind=kind,
+            name=name,
+            declared=suffix == ".arff",
+        )
+    except InvalidRows as error:
+        raise MalformedFile(f"{path}: {error}") from None
+    return replace(data, notes=notes)
+
+
+def suffix_of(path: Path, kind: str | None, header: bool | None, suffixes: Iterable[str]) -> str:
+    """The suffix that says what a file is, `.gz` aside; what cannot be read is refused.
+
+    Raises:
+        NotFound: There is no such file or kind, or only a CSV file could lack a header.
+        MalformedFile: Its suffix is none of `suffixes`, or it is empty.
+    """
     if kind not in (None, *KINDS):
         raise NotFound(f"no kind of task {kind!r}; there are {', '.join(KINDS)}")
     if not path.is_file():
         raise NotFound(f"there is no file {path}; give the path of a data file")
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
-    if suffix not in READERS:
+    if suffix not in suffixes:
         raise MalformedFile(
-            f"{path} ends in {suffix or 'no suffix'!r}; right is one of {', '.join(READERS)}"
+            f"{path} ends in {suffix or 'no suffix'!r}; right is one of {', '.join(suffixes)}"
         )
     if path.stat().st_size == 0:
         raise MalformedFile(f"{path} is empty; a data file has named columns and rows")
-    table = _checked(READERS[suffix](path), path)
-    if kind == "clustering":
-        return _data(table, None, None, kind)
-    name = _target(table.column_names, target, path)
-    features = table.drop_columns([name])
-    y = _plain(table.column(name).combine_chunks())
-    present = pc.is_valid(y)
-    dropped = len(y) - pc.sum(present).as_py()
+    if header is not None and suffix not in TEXTS:
+        raise NotFound(f"{path} names its columns itself; only .csv and .tsv may have no header")
+    return suffix
+
+
+def data_of(
+    x: pa.Table,
+    y: pa.Array | None,
+    *,
+    kind: str | None = None,
+    categorical: Sequence[int | str] = (),
+    name: str = "y",
+    declared: bool = False,
+) -> Data:
+    """Features and a target as `Data`; rows without target are left out.
+
+    Args:
+        y: One value a row of `x`; None for clustering. An infinite number is no target.
+        kind: Default: the rule of `read_data`.
+        categorical: Features that are categorical besides text, bool and dictionary, by position
+            from 0 or by name.
+        name: The target's name.
+        declared: The type of `y` says whether it is nominal.
+
+    Raises:
+        NotFound: There is no such feature.
+        InvalidRows: x and y do not go together, a feature is no number, text, bool or time, or
+            the target is text and `kind` regression.
+    """
+    x = _coded(_columns(x), categorical)
+    nominal = tuple(i for i, column in enumerate(x.columns) if is_category(column.type))
+    if y is None:
+        return Data(x, None, None, "clustering", nominal)
+    y = plain(y)
+    if pa.types.is_null(y.type) or pa.types.is_decimal(y.type) or y.type == pa.float16():
+        y = y.cast(pa.float64())
+    if x.num_columns and len(y) != x.num_rows:
+        raise InvalidRows(f"X has {x.num_rows:,} rows and y {len(y):,}; give one target a row")
+    present = pc.is_finite(y) if pa.types.is_floating(y.type) else pc.is_valid(y)
+    present = present.fill_null(False)
+    dropped = len(y) - (pc.sum(present).as_py() or 0)
     if dropped:
-        features, y = features.filter(present), y.filter(present)
+        x, y = (x.filter(present) if x.num_columns else x), y.filter(present)
     if len(y) == 0:
-        raise MalformedFile(f"{path}: the target {name!r} is missing in every row; name another")
+        raise InvalidRows(f"the target {name!r} is missing in every row; name another")
     if kind is None:
-        kind = _kind(y, declared=suffix == ".arff")
-    if kind == "regression" and _is_category(y.type):
-        raise MalformedFile(f"{path}: the target {name!r} is text; regression needs numbers")
-    return _data(features, y, name, kind, dropped)
+        kind = kind_of(y, declared=declared)
+    if kind == "regression" and is_category(y.type) and not pa.types.is_boolean(y.type):
+        raise InvalidRows(f"the target {name!r} is text; regression needs numbers")
+    if not (is_category(y.type) or _is_number(y.type) or pa.types.is_temporal(y.type)):
+        raise InvalidRows(f"the target {name!r} holds {y.type}; give numbers, text, bool or times")
+    return Data(x, y, name, kind, nominal, dropped)
 
 
-def _data(x: pa.Table, y: pa.Array | None, target: str | None, kind: str, dropped: int = 0) -> Data:
-    categorical = tuple(i for i, column in enumerate(x.columns) if _is_category(column.type))
-    return Data(x, y, target, kind, categorical, dropped)
+def _coded(x: pa.Table, categorical: Sequence[int | str]) -> pa.Table:
+    """The table with the named features as text."""
+    names = x.column_names
+    for which in categorical:
+        place = names.index(which) if isinstance(which, str) and which in names else which
+        if not isinstance(place, int | np.integer) or not 0 <= place < len(names):
+            raise NotFound(
+                f"no feature {which!r} to be categorical; positions go from 0 to {len(names) - 1}"
+            )
+        if not is_category(x.column(int(place)).type):
+            text = x.column(int(place)).cast(pa.string())
+            x = x.set_column(int(place), names[int(place)], text)
+    return x
 
 
-def _kind(y: pa.Array, *, declared: bool) -> str:
+def kind_of(y: pa.Array, *, declared: bool = False) -> str:
     """The rule of `read_data`; `declared`: the file itself says which targets are nominal."""
-    if _is_category(y.type):
+    if is_category(y.type):
         return "classification"
     if declared or not (pa.types.is_integer(y.type) or pa.types.is_floating(y.type)):
         return "regression"
@@ -141,7 +227,16 @@ def _kind(y: pa.Array, *, declared: bool) -> str:
     )
 
 
-def _target(names: Sequence[str], target: str | None, path: Path) -> str:
+def _read(suffix: str, path: Path, header: bool | None) -> pa.Table:
+    return read_csv(path, header=header) if suffix in TEXTS else READERS[suffix](path)
+
+
+def target_of(names: Sequence[str], target: str | None, path: Path) -> str:
+    """The name of the target: as given, by its position from 1, or the last column.
+
+    Raises:
+        NotFound: There is no such column.
+    """
     if target is None:
         return names[-1]
     if target in names:
@@ -155,13 +250,22 @@ def _target(names: Sequence[str], target: str | None, path: Path) -> str:
     )
 
 
-def _checked(table: pa.Table, path: Path) -> pa.Table:
-    """The table, if one can learn from it; NaN becomes null, nulls and decimals floats."""
+def checked(table: pa.Table, path: Path) -> tuple[pa.Table, tuple[str, ...]]:
+    """The table, if one can learn from it, with names of its own for each column; and notes.
+
+    Raises:
+        MalformedFile: It has no rows, no two columns, too many cells, or nested values.
+    """
     names = table.column_names
-    if doubled := [name for name, times in Counter(names).items() if times > 1]:
-        raise MalformedFile(
-            f"{path} has more than one column named {doubled[0]!r}; rename all but one"
+    notes = []
+    if doubled := sorted(name for name, times in Counter(names).items() if times > 1):
+        notes.append(
+            f"{len(doubled)} names stand for several columns ({', '.join(map(repr, doubled[:3]))}"
+            f"{', ...' if len(doubled) > 3 else ''}); each such column is called name@position"
         )
+        again = set(doubled)
+        names = [f"{n}@{i}" if n in again else n for i, n in enumerate(names, start=1)]
+        table = table.rename_columns(names)
     if table.num_columns < 2:
         raise MalformedFile(
             f"{path} has {table.num_columns} column(s); a target and at least one feature are "
@@ -171,6 +275,19 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
         raise MalformedFile(f"{path} has columns but no rows; add the data")
     if table.num_rows * table.num_columns > MAX_CELLS:
         raise MalformedFile(f"{path} has more than {MAX_CELLS:,} cells; give a sample of its rows")
+    try:
+        return _columns(table), tuple(notes)
+    except InvalidRows as error:
+        raise MalformedFile(f"{path}: {error}") from None
+
+
+def _columns(table: pa.Table) -> pa.Table:
+    """NaN becomes null, nulls and decimals floats.
+
+    Raises:
+        InvalidRows: A column is no number, text, bool or time.
+    """
+    names = table.column_names
     for position, column in enumerate(table.columns):
         kind = column.type
         if pa.types.is_null(kind) or pa.types.is_decimal(kind) or kind == pa.float16():
@@ -178,10 +295,10 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
         elif pa.types.is_floating(kind) and pc.any(pc.is_nan(column)).as_py():
             whole = pc.if_else(pc.is_nan(column), None, column)
             table = table.set_column(position, names[position], whole)
-        elif not (_is_category(kind) or _is_number(kind) or pa.types.is_temporal(kind)):
-            raise MalformedFile(
-                f"{path}: column {names[position]!r} holds {kind} values; a feature is a number, "
-                "text, bool or time"
+        elif not (is_category(kind) or _is_number(kind) or pa.types.is_temporal(kind)):
+            raise InvalidRows(
+                f"column {names[position]!r} holds {kind} values; a feature is a number, text, "
+                "bool or time"
             )
     return table
 
@@ -190,7 +307,8 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _is_category(kind: pa.DataType) -> bool:
+def is_category(kind: pa.DataType) -> bool:
+    """Whether values of this type are categories: text, bool and dictionary."""
     return bool(
         pa.types.is_string(kind)
         or pa.types.is_large_string(kind)
@@ -200,14 +318,14 @@ def _is_category(kind: pa.DataType) -> bool:
     )
 
 
-def _plain(column: pa.Array) -> pa.Array:
+def plain(column: pa.Array) -> pa.Array:
     """The column without dictionary encoding."""
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _floats(column: pa.Array, category: bool) -> NDArray[np.float64]:
+def floats(column: pa.Array, category: bool) -> NDArray[np.float64]:
     """The column as floats: the rank among sorted values for a category, NaN where missing."""
-    column = _plain(column)
+    column = plain(column)
     if category:
         distinct = sorted(value for value in pc.unique(column).to_pylist() if value is not None)
         column = pc.index_in(column, value_set=pa.array(distinct, column.type))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -53,3 +55,14 @@ def data_dictionary(store: Store) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def metafeature_dictionary() -> str:
+    """Every group of meta-features with its formulas, as Markdown: what its module says of it."""
+    from metadb.metafeatures import METAFEATURES
+
+    parts = ["# Every meta-feature, group by group", "Printed by `metadb metafeatures`."]
+    for group, members in METAFEATURES.items():
+        doc = inspect.getdoc(sys.modules[members.compute.__module__]) or ""
+        parts.append(f"## {group}\n\n{doc.strip()}")
+    return "\n\n".join(parts) + "\n"

@@ -87,12 +87,11 @@ def _budgets(entries: pa.Table) -> Floats:
 
 
 def _described(snapshot: Snapshot, tasks: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:
-    """Meta-feature name to values over tasks; of two extractors with one name, metadb's."""
+    """Meta-feature name to values over tasks; the view says which of several extractors speaks."""
     rows = snapshot.sql(
         """
-        select task, name, first(value order by extractor <> 'metadb', extractor) as value
-        from metafeatures where status = 'ok' and task in (select unnest(?::varchar[]))
-        group by task, name order by name
+        select task, name, value from descriptions
+        where task in (select unnest(?::varchar[])) order by name
         """,
         [list(tasks)],
     )

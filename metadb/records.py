@@ -16,6 +16,10 @@ STATUSES = ("ok", "failed", "timeout", "memout", "censored")
 """How an evaluation ended; only `ok` has a score, a `censored` one has a bound of it."""
 
 
+METAFEATURE_STATUSES = ("ok", "undefined", "failed", "timeout", "memout")
+"""What became of a meta-feature; only `ok` has a value, `undefined` has none for its task."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is to be solved: a data set, its target and its kind, described by meta-features.

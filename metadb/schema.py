@@ -232,7 +232,12 @@ _TABLES = (
             Column("task", _text, "`tasks.task`.", True),
             Column("name", _text, "Name as in pymfe, or the origin's own.", True),
             Column("value", _number, "Null unless status is ok."),
-            Column("status", _text, "ok, failed, timeout or memout.", True),
+            Column(
+                "status",
+                _text,
+                "ok, undefined (no value for such data), failed, timeout, memout.",
+                True,
+            ),
             Column("extractor", _text, "Who computed it: `metadb` or the origin.", True),
             Column("version", _text, "Version of the extractor."),
             Column("cost_s", _number, "Seconds it took, where known."),

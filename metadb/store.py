@@ -126,7 +126,7 @@ class Store:
             hint = f"; did you mean {', '.join(near)}?" if near else "; the store is empty"
             raise NotFound(f"no task {task!r} in {self.path}{hint}")
         known = self.sql(
-            "select name, value from metafeatures where task = ? and status = 'ok'", [task]
+            "select name, value from descriptions where task = ? order by name", [task]
         )
         row = rows[0]
         return Task(

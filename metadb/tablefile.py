@@ -8,7 +8,8 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,29 +41,22 @@ def _content(path: Path) -> bytes:
 def _text(path: Path) -> str:
     """The text of a file: UTF-8, else latin-1; binary content is refused."""
     content = _content(path)
-    if b"\0" in content[: 2**16] or content.startswith((b"PAR1", b"PK\3\4", b"\x1f\x8b", b"%PDF")):
-        raise MalformedFile(
-            f"{path} is binary, not text; give it the suffix of what it is, or save it as UTF-8"
-        )
+    refuse_binary(content, path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
 
 
-def _read_csv(path: Path) -> pa.Table:
+def read_csv(path: Path, *, header: bool | None = None) -> pa.Table:
+    """A CSV or TSV file; `header`: whether the first row names the columns, by default noticed."""
     text = _text(path)
     if not text.strip():
         raise MalformedFile(f"{path} is empty; a data file has named columns and rows")
-    separator = _separator(text, path)
-    first = _first_row(text, separator, path)
-    headless = any(_is_numeral(cell) for cell in first) and all(
-        _is_numeral(cell) or cell.strip() in MISSING for cell in first
-    )
-    names = [
-        cell.strip() if cell.strip() and not headless else f"column_{position}"
-        for position, cell in enumerate(first, start=1)
-    ]
+    separator = separator_of(text, path)
+    first, *below = first_rows(text, separator, path)
+    headless = not header if header is not None else is_headless(first, below)
+    names = column_names(first, headless=headless)
     content = text.lstrip("\r\n").encode()
     try:
         table = pyarrow.csv.read_csv(
@@ -83,7 +77,7 @@ def _read_csv(path: Path) -> pa.Table:
     return table.rename_columns(names)
 
 
-def _separator(text: str, path: Path) -> str:
+def separator_of(text: str, path: Path) -> str:
     """A tab for .tsv; else the first of comma, semicolon and tab that the first line holds."""
     first = text.lstrip("\r\n").split("\n", 1)[0]
     if ".tsv" in path.suffixes or ".tab" in path.suffixes:
@@ -91,11 +85,55 @@ def _separator(text: str, path: Path) -> str:
     return next((mark for mark in ",;\t" if mark in first), ",")
 
 
-def _first_row(text: str, separator: str, path: Path) -> list[str]:
+def first_rows(text: str, separator: str, path: Path, n: int = 100) -> list[list[str]]:
+    """The first rows of a CSV file that are not empty."""
     try:
-        return next(row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)
-    except (csv.Error, StopIteration) as error:
-        raise MalformedFile(f"{path}: its first row cannot be read: {error}") from None
+        rows = (row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)
+        first = list(islice(rows, n))
+    except csv.Error as error:
+        raise MalformedFile(f"{path}: its first rows cannot be read: {error}") from None
+    if not first:
+        raise MalformedFile(f"{path} is empty; a data file has named columns and rows")
+    return first
+
+
+def refuse_binary(content: bytes, path: Path) -> None:
+    """Say so if the first bytes of a text file are not text.
+
+    Raises:
+        MalformedFile: They are not.
+    """
+    if b"\0" in content[: 2**16] or content.startswith((b"PAR1", b"PK\3\4", b"\x1f\x8b", b"%PDF")):
+        raise MalformedFile(
+            f"{path} is binary, not text; give it the suffix of what it is, or save it as UTF-8"
+        )
+
+
+def column_names(first: Sequence[str], *, headless: bool) -> list[str]:
+    """What the columns are called: as the first row says, else by their positions from 1."""
+    return [
+        cell.strip() if cell.strip() and not headless else f"column_{position}"
+        for position, cell in enumerate(first, start=1)
+    ]
+
+
+def is_headless(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row of a CSV file is data, not names, judged by it and some rows below.
+
+    It is where it holds numbers, and no text of it stands above a number. Whole numbers that
+    only rise from left to right beside text are taken for names (years).
+    """
+    numerals = [_is_numeral(cell) for cell in first]
+    if not any(numerals):
+        return False
+    texts = [i for i, cell in enumerate(first) if not numerals[i] and cell.strip() not in MISSING]
+    if not texts:
+        return True
+    if any(i < len(row) and _is_numeral(row[i]) for i in texts for row in below):
+        return False
+    values = [float(cell) for cell, numeral in zip(first, numerals, strict=True) if numeral]
+    rising = all(a < b for a, b in pairwise(values)) and all(v == int(v) for v in values)
+    return bool(below) and not rising
 
 
 def _is_numeral(cell: str) -> bool:
@@ -198,10 +236,10 @@ def _read_arff(path: Path) -> pa.Table:
 
 
 READERS: dict[str, Callable[[Path], pa.Table]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_csv,
-    ".tab": _read_csv,
-    ".txt": _read_csv,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".tab": read_csv,
+    ".txt": read_csv,
     ".parquet": _read_parquet,
     ".arrow": _read_ipc,
     ".ipc": _read_ipc,
@@ -211,3 +249,6 @@ READERS: dict[str, Callable[[Path], pa.Table]] = {
     ".ndjson": _read_json,
     ".arff": _read_arff,
 }
+
+TEXTS = tuple(suffix for suffix, reader in READERS.items() if reader is read_csv)
+"""What a file with a row of text a line ends in, before a `.gz`."""

@@ -80,6 +80,41 @@ select
         then try_cast(json_extract_string(hyperparameter.atom, '$') as double) end as number
 from configs, json_each(configs.hyperparameters) as hyperparameter;
 
+-- What is known of each task? One value a name: metadb's own; else what OpenML's qualities say
+-- exactly (never what they say closely); else the first extractor's by name.
+create view descriptions as
+select
+    task, name,
+    first(value order by trust, extractor) as value,
+    first(extractor order by trust, extractor) as extractor
+from (
+    select *, coalesce(
+        list_position(['metadb', 'openml/derived'], extractor), 3
+    ) as trust
+    from metafeatures where status = 'ok' and extractor <> 'openml/close'
+)
+group by task, name;
+
+-- How does each meta-feature spread over the tasks?
+create view metafeature_distributions as
+select
+    name, extractor, count(*) as n_tasks, count(distinct value) as n_values,
+    min(value) as lowest, quantile_cont(value, 0.25) as quartile_1, median(value) as median,
+    quantile_cont(value, 0.75) as quartile_3, max(value) as highest, avg(value) as mean
+from metafeatures
+where status = 'ok'
+group by name, extractor;
+
+-- Where does a task lie among all tasks? The share of them whose value is smaller.
+create view metafeature_places as
+select
+    task, name, extractor, value,
+    (rank() over (partition by name, extractor order by value) - 1)
+        / count(*) over (partition by name, extractor) as share_below,
+    count(*) over (partition by name, extractor) as n_tasks
+from metafeatures
+where status = 'ok';
+
 -- Which loads brought an evaluation? The first one, and those that brought it again.
 create view provenance as
 select e.evaluation, e.task, e.config, e.metric, l.load, l.source, l.path, l.licence, true as first

@@ -18,6 +18,7 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Because, Evaluation, Recommendation, Task
 from recommenders.candidates import eligible
+from recommenders.likeness import Likeness
 from recommenders.regret import normalised_regret
 
 
@@ -25,17 +26,15 @@ from recommenders.regret import normalised_regret
 class Nearest:
     """The best configs of the nearest tasks: first the best of each, then the second best of each.
 
-    Distance: the mean over the meta-features that both tasks have of |a - b|, where every feature
-    is first replaced by the share of past tasks that are below it (so that counts over decades and
-    ratios weigh alike). `neighbours` tasks are asked. `expected_loss` is the mean normalised regret
-    of the config over the neighbours that ran it. Cost: one pass over (tasks, features).
+    `Likeness` says which tasks are near; `neighbours` of them are asked. `expected_loss` is the
+    mean normalised regret of the config over the neighbours that ran it. Cost: one pass over
+    (tasks, features).
     """
 
     configs: Configs
     tasks: tuple[str, ...]
     regret: Floats
-    names: tuple[str, ...]
-    features: Floats
+    likeness: Likeness
     metric: str
     neighbours: int = 10
 
@@ -46,8 +45,7 @@ class Nearest:
             history.configs,
             history.tasks,
             normalised_regret(history.matrix()),
-            tuple(sorted(history.described)),
-            history.metafeatures(),
+            Likeness.fit(history),
             history.metric,
             neighbours,
         )
@@ -93,20 +91,12 @@ class Nearest:
 
     def _near(self, task: Task) -> NDArray[np.intp]:
         """Indices of the nearest past tasks, nearest first."""
-        asked = np.array([task.metafeatures.get(name, np.nan) for name in self.names])  # (names,)
-        both = ~np.isnan(self.features) & ~np.isnan(asked)  # (tasks, names)
-        if not both.any():
+        distance = self.likeness.distance(task)  # (tasks,)
+        near = np.argsort(distance, kind="stable")[: self.neighbours]
+        near = near[np.isfinite(distance[near])]
+        if not len(near):
             raise NotFound(
                 f"task {task.id} shares no meta-feature with the {len(self.tasks)} past tasks; "
                 "describe it (--data FILE), or use a recommender that needs none, e.g. portfolio"
             )
-        past, new = np.empty_like(self.features), np.full_like(asked, np.nan)
-        for j, column in enumerate(self.features.T):
-            known = np.sort(column[~np.isnan(column)])
-            past[:, j] = np.searchsorted(known, column) / max(1, len(known))
-            new[j] = np.searchsorted(known, asked[j]) / max(1, len(known))
-        gap = np.where(both, np.abs(past - new), 0.0)  # (tasks, names)
-        n_both = both.sum(axis=1)
-        distance = np.where(n_both > 0, gap.sum(axis=1) / np.maximum(1, n_both), np.inf)
-        near = np.argsort(distance, kind="stable")[: self.neighbours]
-        return near[np.isfinite(distance[near])]
+        return near

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ingest import SOURCES
-from metadb.dictionary import data_dictionary, view_questions
+from metadb.dictionary import data_dictionary, metafeature_dictionary, view_questions
+from metadb.metafeatures import METAFEATURES
 from metadb.schema import TABLES
 from metadb.store import Store
 from optimizers import OPTIMIZERS
@@ -50,7 +51,7 @@ def run(command: str | list[str], folder: Path) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/metafeatures.md"])
 def test_every_command_and_example_runs(page, checkout):
     """Blocks in the order of the page, bash and Python in turn; make targets are looked at apart."""
     text = (ROOT / page).read_text()
@@ -138,11 +139,22 @@ def test_the_data_dictionary_is_the_schemas(tmp_path):
     assert all(question and f"### {view}\n" in text for view, question in view_questions().items())
 
 
+def test_every_meta_feature_stands_in_the_docs():
+    text = (DOCS / "metafeatures-dictionary.md").read_text()
+    assert text == metafeature_dictionary()
+    for group, members in METAFEATURES.items():
+        assert f"## {group}\n" in text
+        assert members.features
+    for feature in METAFEATURES["simple"].features:
+        assert f"| {feature} |" in text
+
+
 def test_the_figures_are_the_measured_ones():
     """Every figure in the docs comes from a file in benchmarks/results."""
-    from benchmarks.page import MARKS, page, readme
+    from benchmarks.page import MARKS, page, parity, readme
 
     assert (DOCS / "benchmarks.md").read_text() == page()
+    assert (DOCS / "metafeatures-parity.md").read_text() == parity()
     text = (ROOT / "README.md").read_text()
     assert all(mark in text for mark in MARKS)
     assert text == readme(text)

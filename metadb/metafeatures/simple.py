@@ -45,14 +45,13 @@ Extraction; Brazdil, van Rijn, Soares & Vanschoren 2022, Metalearning.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from metadb.datafile import Data
+from metadb.metafeatures.features import CLASSIFICATION, Feature, Found
+from metadb.metafeatures.table import CELLS, Table
 
 Counts = Mapping[str, float]
 
@@ -83,19 +82,38 @@ COUNTS = (
     *("nr_missing", "nr_inst_missing", "nr_attr_missing"),
 )
 
-SIMPLE: tuple[str, ...] = (*COUNTS, *RATIOS, *SHARES)
+SIMPLE: dict[str, Feature] = {
+    **{name: Feature() for name in (*COUNTS, *RATIOS)},
+    "cat_to_num": Feature("there is no numeric attribute"),
+    "num_to_cat": Feature("there is no categorical attribute"),
+    **{name: Feature(kinds=CLASSIFICATION) for name in SHARES},
+    "freq_class.sd": Feature("there is one class only", kinds=CLASSIFICATION),
+    "class_ent_norm": Feature("there is one class only", kinds=CLASSIFICATION),
+}
 """Every name of the group, in the order of the table above."""
 
 
-def simple(data: Data) -> dict[str, float]:
+def simple(table: Table, seed: int = 0) -> Iterator[Found]:
     """The simple meta-features of a data set, see the table of this module.
 
-    It costs one pass over the table: about 10 ms for a million values.
+    It costs two passes over the numbers: about 5 ms for a million values.
     """
-    found = with_ratios(_counts(data))
-    if data.kind == "classification" and data.y is not None:
-        found |= spread(pc.value_counts(data.y).field("counts").to_numpy(zero_copy_only=False))
-    return found
+    counts: dict[str, float] = {
+        "nr_inst": table.n,
+        "nr_attr": table.d,
+        "nr_num": table.columns.n_numbers,
+        "nr_cat": len(table.columns.levels),
+    }
+    known = with_ratios(counts)
+    yield from known.items()
+    if len(table.class_sizes):
+        yield from spread(table.class_sizes).items()
+    by_attribute, n_instances_missing = table.missing
+    counts["nr_missing"] = int(by_attribute.sum())
+    counts["nr_inst_missing"] = n_instances_missing
+    counts["nr_attr_missing"] = int((by_attribute > 0).sum())
+    yield from ((name, v) for name, v in with_ratios(counts).items() if name not in known)
+    yield "nr_bin", _binary(table)
 
 
 def with_ratios(counts: Counts) -> dict[str, float]:
@@ -121,24 +139,19 @@ def spread(sizes: NDArray[np.integer]) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _counts(data: Data) -> dict[str, float]:
-    missing_rows = np.zeros(data.x.num_rows, dtype=bool)
-    missing = missing_columns = binary = 0
-    for column in data.x.columns:
-        missing += column.null_count
-        missing_columns += column.null_count > 0
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)  # no kernel counts dictionaries
-        binary += pc.count_distinct(column, mode="only_valid").as_py() == 2
-        if column.null_count:
-            missing_rows |= column.is_null().to_numpy()
-    return {
-        "nr_inst": data.x.num_rows,
-        "nr_attr": data.x.num_columns,
-        "nr_num": data.x.num_columns - len(data.categorical),
-        "nr_cat": len(data.categorical),
-        "nr_bin": binary,
-        "nr_missing": missing,
-        "nr_inst_missing": int(missing_rows.sum()),
-        "nr_attr_missing": missing_columns,
-    }
+def _binary(table: Table) -> int:
+    """Attributes in which two values occur, missing not counted."""
+    columns, missing = table.columns, table.missing[0]
+    binary = sum(
+        n_levels - (missing[columns.n_numbers + position] > 0) == 2
+        for position, n_levels in enumerate(columns.levels)
+    )
+    m = max(1, CELLS // table.n)
+    for start in range(0, columns.n_numbers, m):
+        x = columns.numbers(start, min(start + m, columns.n_numbers))  # (m, n)
+        with np.errstate(invalid="ignore"):
+            low, high = np.fmin.reduce(x, axis=1), np.fmax.reduce(x, axis=1)
+        two = (x == low[:, None]) | (x == high[:, None])
+        n_two = two.sum(axis=1) + missing[start : start + len(x)]
+        binary += int(((low < high) & (n_two == table.n)).sum())
+    return int(binary)

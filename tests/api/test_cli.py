@@ -241,7 +241,10 @@ def test_what_makes_advice_doubtful_is_said(said, tmp_path):
     _, _, err = said(*words, "--data", numbers, "--observed", told)
     assert "caution: this task's kind is regression, that of the past tasks classification" in err
     assert "caution: 1 of the 1 observed configurations" in err
-    assert "numbers.csv: 200 rows, 1 columns (0 categorical), target b (regression)" in err
+    assert (
+        "numbers.csv: 200 rows, 1 columns (0 categorical), target b, the last column (regression)"
+        in err
+    )
     _, out, _ = said(*words, "--data", one, "--json")
     assert "one class only" in json.loads(out)["cautions"][0]
 

@@ -153,6 +153,40 @@ def test_the_kind_can_be_given(tmp_path: Path) -> None:
         read_data(csv_file(tmp_path, "a,y\n1,p\n"), kind="regression")
 
 
+def test_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a,b,a,class\n1,2,3,x\n4,5,6,y\n")
+    data = read_data(path)
+    assert data.x.column_names == ["a@1", "b", "a@3"]
+    assert "1 names stand for several columns ('a')" in data.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "headless"),
+    [
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n", True),
+        ("aardvark,1,0,mammal\nant,0,1,insect\n", True),
+        ("name,2019,2020\nx,1,2\ny,3,4\n", False),  # years
+        ("width,7,kind\n1.5,2,a\n1.6,3,b\n", False),  # a text above numbers
+        ("a,b,kind\nx,y,z\n", False),
+        ("1,2,3\n4,5,6\n", True),
+    ],
+)
+def test_a_missing_header_is_noticed(text: str, headless: bool, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    n = len(text.splitlines())
+    assert read_data(path).x.num_rows == (n if headless else n - 1)
+    assert read_data(path, header=True, kind="clustering").x.num_rows == n - 1
+    assert read_data(path, header=False, kind="clustering").x.num_rows == n
+
+
+def test_only_text_tables_may_lack_a_header(tmp_path: Path) -> None:
+    pq.write_table(TABLE, tmp_path / "data.parquet")
+    with pytest.raises(NotFound, match="names its columns itself"):
+        read_data(tmp_path / "data.parquet", header=False)
+
+
 def test_separators_quotes_and_times(tmp_path: Path) -> None:
     data = read_data(
         csv_file(tmp_path, '\n"a b";when;y\n"1";2020-01-02;"p;q"\n2;2020-01-03;"r\ns"\n')
@@ -198,7 +232,6 @@ def test_codes_do_not_depend_on_the_encoding_of_the_column(tmp_path: Path) -> No
         ("\n\n", "is empty"),
         ("a,b\n", "no rows"),
         ("a\n1\n", "1 column"),
-        ("a,b,a\n1,2,3\n", "more than one column named 'a'"),
         ("a,b\n1,2\n3,4,5\n", "line 3: 3 values where the first row has 2"),
         ('a,b\n"x\ny",2\n3\n', "line 4: 1 values where the first row has 2"),
         ("a,b\n1,?\n2,\n", "the target 'b' is missing in every row"),

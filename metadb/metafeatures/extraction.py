@@ -1,0 +1,309 @@
+"""The one loop over the groups of meta-features: within a time limit, a reason for every gap."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite, log
+from threading import Thread
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metadb.errors import InvalidRows
+from metadb.metafeatures.features import Feature, Group, names_of, summarise
+from metadb.metafeatures.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EXTRACTOR = "metadb"
+"""Who computed the values; values of different extractors are not to be compared blindly."""
+
+VERSION = "2"
+"""Rises when a formula changes."""
+
+FIRST = 250
+"""With a time limit a group looks at so many instances first, then at `STEP` times as many, ..."""
+
+STEP = 4
+
+CELLS_FIRST = 250_000
+"""... but never at more than so many numbers first."""
+
+SAMPLE_CELLS = 2_000_000
+"""The sample that an expensive group looks at has at most so many numbers, ..."""
+
+LEAST = 500
+"""... but so many instances at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One meta-feature of one data set.
+
+    Args:
+        value: NaN unless `status` is ok.
+        status: `ok`, `undefined` (none for these data), `failed`, `timeout` or `memout`.
+        reason: Why there is no value; None where there is one.
+        cost_s: Seconds it took; what several features share is counted with the first of them.
+        instances: On how many instances it rests.
+    """
+
+    value: float
+    group: str
+    status: str = "ok"
+    reason: str | None = None
+    cost_s: float = 0.0
+    instances: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MetaFeatures(Mapping[str, float]):
+    """The meta-features of a data set, by name: a number, or NaN and in `values` the reason.
+
+    Args:
+        values: Name to value with its group, status, reason, cost and instances.
+        kind: `classification`, `regression` or `clustering`.
+        instances: How many the data set has.
+        notes: How the data were read and sampled, a sentence each.
+        cost_s: Seconds of the whole extraction.
+        seed: Of the samples, folds and trees.
+    """
+
+    by_name: Mapping[str, Value]
+    kind: str
+    instances: int
+    notes: tuple[str, ...]
+    cost_s: float
+    seed: int
+
+    def __getitem__(self, name: str) -> float:
+        return self.by_name[name].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def known(self) -> dict[str, float]:
+        """Those that have a value."""
+        return {name: v.value for name, v in self.by_name.items() if v.status == "ok"}
+
+    def rows(self, task: str) -> pa.Table:
+        """Them as rows of the store's table `metafeatures`, extractor and version with them."""
+        import pyarrow as pa
+
+        found = list(self.by_name.values())
+        return pa.table(
+            {
+                "task": pa.array([task] * len(found), pa.string()),
+                "name": pa.array(list(self.by_name), pa.string()),
+                "value": pa.array(
+                    [v.value if v.status == "ok" else None for v in found], pa.float64()
+                ),
+                "status": pa.array([v.status for v in found], pa.string()),
+                "extractor": pa.array([EXTRACTOR] * len(found), pa.string()),
+                "version": pa.array([VERSION] * len(found), pa.string()),
+                "cost_s": pa.array([v.cost_s for v in found], pa.float64()),
+            }
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"MetaFeatures({len(self.known())} of {len(self)} values of a {self.kind} with "
+            f"{self.instances:,} instances, {self.cost_s:.2f} s)"
+        )
+
+
+def run(
+    table: Table,
+    groups: Mapping[str, Group],
+    *,
+    time_limit_s: float | None,
+    sample: int | None,
+    seed: int,
+    started: float,
+) -> MetaFeatures:
+    """Compute the groups in their order, cheap ones first.
+
+    Without a time limit each group looks at all instances, or, if it is expensive, at `sample`.
+    With one, each group may use its share of the time left (what earlier ones did not use goes to
+    the later ones) and looks at growing samples, each `STEP` times the last, while the next is
+    expected to be done in time: the values of the largest sample that was reached stand.
+
+    Args:
+        started: `perf_counter()` when the clock was started.
+
+    Raises:
+        InvalidRows: The limit or the sample is not above 0.
+    """
+    limit = np.inf if time_limit_s is None else time_limit_s
+    if not limit > 0:
+        raise InvalidRows(f"the time limit is {time_limit_s} s; give more than 0, or none")
+    if sample is not None and sample < 1:
+        raise InvalidRows(f"the sample is {sample} instances; give at least 1, or None for all")
+    groups = {name: group for name, group in groups.items() if _speaks_of(group, table.kind)}
+    found: dict[str, Value] = {}
+    notes = list(table.notes)
+    for place, (name, group) in enumerate(groups.items()):
+        rows = table.n if sample is None or not group.sampled else _rule(table, sample)
+        before = max((v.instances for v in found.values() if v.group == group.after), default=0)
+        left_s = started + limit - perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = _group(
+                table, name, group, before or rows, seed, left_s / (len(groups) - place)
+            )
+        for feature in _missing(group, table.kind, values):
+            why = f"the time limit of {limit:g} s came first"
+            values[feature] = Value(np.nan, name, "timeout", why)
+        found |= values
+        notes += _said_of_sample(table, name, values, rows, limit, seed)
+    of = table.n if table.of is None else table.of
+    return MetaFeatures(found, table.kind, of, tuple(notes), perf_counter() - started, seed)
+
+
+def _rule(table: Table, sample: int) -> int:
+    """How many instances an expensive group looks at."""
+    return min(table.n, max(min(sample, LEAST), min(sample, SAMPLE_CELLS // max(1, table.width))))
+
+
+def _said_of_sample(
+    table: Table, group: str, values: Mapping[str, Value], rows: int, limit: float, seed: int
+) -> Iterator[str]:
+    """The sample a group looked at, if it did not look at all instances."""
+    sizes = sorted({v.instances for v in values.values() if v.instances})
+    whole = table.n if table.of is None else table.of
+    if sizes and sizes[0] < whole:
+        size = " to ".join(f"{s:,}" for s in (sizes if len(sizes) < 3 else (sizes[0], sizes[-1])))
+        shares = " with the classes in their shares" if len(table.class_sizes) else ""
+        why = f", as many as {limit:g} s allowed" if sizes[0] < rows else ""
+        yield f"{group} rests on {size} of {whole:,} instances, drawn{shares} by seed {seed}{why}"
+
+
+def _group(
+    table: Table, name: str, group: Group, rows: int, seed: int, budget_s: float
+) -> dict[str, Value]:
+    """The values of one group: of the largest sample that can be looked at in the time.
+
+    A step that was expected to be done in time and is not, is left behind in its thread, which
+    ends with that step: no number it still finds is used.
+    """
+    found: dict[str, Value] = {}
+    if np.isinf(budget_s):
+        _stage(found, table.sample(rows, seed), name, group, seed, np.inf)
+    elif budget_s > _loading_s(group):
+        ends = perf_counter() + budget_s
+        work = Thread(
+            target=_stages, args=(found, table, name, group, rows, seed, ends), daemon=True
+        )
+        work.start()
+        work.join(budget_s)
+    return dict(found)
+
+
+def _stages(
+    found: dict[str, Value],
+    table: Table,
+    name: str,
+    group: Group,
+    rows: int,
+    seed: int,
+    ends: float,
+) -> None:
+    """Look at growing samples until the next one would not be done in time."""
+    size = rows
+    if not group.whole and group.after is None:
+        size = min(rows, max(32, min(FIRST, CELLS_FIRST // max(1, table.d))))
+    runs: list[tuple[int, float]] = []
+    drawn_from = table if group.whole else table.in_memory(seed)
+    while perf_counter() < ends:
+        began = perf_counter()
+        if size > drawn_from.n:
+            drawn_from = table
+        _stage(found, drawn_from.sample(size, seed), name, group, seed, ends)
+        runs.append((size, perf_counter() - began))
+        affordable = int(min(rows, STEP * size, _affordable(runs, ends - perf_counter())))
+        if affordable < min(rows, 1.5 * size) or size == rows:
+            break
+        size = affordable
+
+
+def _stage(
+    found: dict[str, Value], table: Table, name: str, group: Group, seed: int, ends: float
+) -> None:
+    """Every value of the group on this table, up to the moment at which the time is over."""
+    new: set[str] = set()
+    clock = perf_counter()
+    status, why = "undefined", ""
+    with np.errstate(all="ignore"):
+        try:
+            for feature, value in group.compute(table, seed):
+                now = perf_counter()
+                if now > ends:
+                    return
+                declared = group.features.get(feature, Feature(many=np.ndim(value) > 0))
+                values = _values(feature, value, declared, name, now - clock, table.n)
+                found.update(values)
+                new.update(values)
+                clock = now
+        except MemoryError:
+            status, why = "memout", "there is not enough memory for it"
+        except Exception as error:  # one group never costs the others
+            status, why = "failed", f"{type(error).__name__}: {error}"
+    for feature, declared in _missing(group, table.kind, new).items():
+        if status == "undefined" or feature not in found:
+            found[feature] = Value(np.nan, name, status, why or declared.undefined, 0.0, table.n)
+
+
+def _speaks_of(group: Group, kind: str) -> bool:
+    return not group.features or any(kind in f.kinds for f in group.features.values())
+
+
+def _missing(group: Group, kind: str, found: Container[str]) -> dict[str, Feature]:
+    """The values that the group has for tasks of this kind and that were not found."""
+    return {
+        each: declared
+        for feature, declared in group.features.items()
+        if kind in declared.kinds
+        for each in names_of(feature, declared)
+        if each not in found
+    }
+
+
+def _values(
+    feature: str, value: object, declared: Feature, group: str, cost_s: float, n: int
+) -> dict[str, Value]:
+    why = declared.undefined
+    if declared.many:
+        said = {f"{feature}.{k}": v for k, v in summarise(np.asarray(value, float)).items()}
+        if any(map(isfinite, said.values())):
+            why = "there is one value only"  # which has no standard deviation
+    else:
+        said = {feature: float(np.asarray(value, float))}
+    return {
+        each: Value(number, group, "ok", None, cost_s / len(said), n)
+        if isfinite(number)
+        else Value(np.nan, group, "undefined", why, cost_s / len(said), n)
+        for each, number in said.items()
+    }
+
+
+def _affordable(runs: list[tuple[int, float]], left_s: float) -> float:
+    """How many instances can be looked at in the time left, judged by the runs so far."""
+    size, cost_s = runs[-1]
+    growth = 1.5
+    if len(runs) > 1:
+        (before, less), (after, more) = runs[-2:]
+        growth = min(3.0, max(1.0, log(more / max(less, 1e-9)) / log(after / before)))
+    return float(size * (max(0.0, left_s) / (1.2 * max(cost_s, 1e-9))) ** (1 / growth))
+
+
+def _loading_s(group: Group) -> float:
+    """Seconds that the import of a large library may take, 0 where it is there already."""
+    return 2.0 if group.library is not None and group.library not in sys.modules else 0.0

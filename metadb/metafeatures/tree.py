@@ -1,0 +1,130 @@
+"""The decision tree of a table, or of some of its instances, whoever grows it fastest.
+
+Growing trees is most of what model-based meta-features and landmarkers cost. Here every attribute
+is sorted once for all trees of a table (`metadb.metafeatures.cart`); scikit-learn grows the same
+tree, and does so where it is faster: small tables, many classes, few values.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metadb.metafeatures.cart import Places, Singles, Tree, ends, grow
+from metadb.metafeatures.nearest_neighbour import level
+from metadb.metafeatures.table import CELLS, Table
+
+BRANCHES = 10_000
+"""Below so many cells most time goes into the nodes, and scikit-learn's are cheaper."""
+
+CLASSES = 3
+"""With more classes it is faster too: every class costs a pass here."""
+
+LARGE = 4 * CELLS
+"""Above so many cells scikit-learn grows the tree: it needs less memory."""
+
+
+def singles(table: Table) -> Singles:
+    """`Table.matrix` as trees read it, (width, n): in single precision, what is too large for it
+    scaled down by a power of two, which changes no order."""
+
+    def compute() -> Singles:
+        x = np.array(table.matrix.T, order="C")
+        peak = np.abs(x).max(axis=1, initial=0.0)  # (width,)
+        for row in np.flatnonzero(peak > 1e38):
+            x[row] = np.ldexp(x[row], -int(np.frexp(peak[row])[1]))
+        return x.astype(np.float32)
+
+    return table.once("singles", compute)
+
+
+def ordered(table: Table) -> Places:
+    """The instances in the order of each attribute, (width, n)."""
+    return table.once(
+        "ordered", lambda: np.argsort(singles(table), axis=1, kind="stable").astype(np.int32)
+    )
+
+
+def tree_of(
+    table: Table, seed: int, *, within: NDArray[np.bool_] | None = None, depth: int | None = None
+) -> Tree:
+    """The tree of a table, grown on all instances or those of `within` (n,).
+
+    That of `DecisionTreeClassifier(max_depth=depth, random_state=seed)` on `Table.matrix`, or for
+    a regression of `DecisionTreeRegressor`, whoever grows it: see `_is_ours`.
+    """
+    x, y = singles(table), np.asarray(table.y)
+    if not _is_ours(table):
+        if within is not None:
+            x, y = x[:, within], y[within]
+        return _by_sklearn(x, y, table.kind, seed, depth)
+    order = ordered(table)
+    if within is not None:
+        order = order.ravel().compress(within.take(order).ravel()).reshape(len(order), -1)
+    return grow(x, order, y, seed=seed, max_depth=depth)
+
+
+def node_of(table: Table, attribute: int, seed: int, within: NDArray[np.bool_]) -> Tree:
+    """The tree with one split, on this attribute, grown on the instances `within` (n,)."""
+    x, y = singles(table)[attribute], np.asarray(table.y)
+    if table.kind == "regression":
+        tree = _by_sklearn(x[None, within], y[within], table.kind, seed, 1)
+    else:
+        order = table.once(
+            ("ordered", attribute), lambda: np.argsort(x, kind="stable").astype(np.int32)
+        )
+        order = order.compress(within.take(order))[None]
+        tree = grow(x[None], order, y, seed=seed, max_depth=1)
+    feature = np.where(tree.is_leaf, -1, attribute)
+    return replace(tree, feature=feature)
+
+
+def _is_ours(table: Table) -> bool:
+    """Whether trees of this table are grown here, by what was measured to be faster.
+
+    They are where scikit-learn's time goes into sorting: few classes, neither a small table nor
+    one for which memory counts, and neighbours in the order of an attribute mostly differ.
+    """
+    cells = table.width * table.n
+    if len(table.class_sizes) not in range(2, CLASSES + 1) or not BRANCHES <= cells <= LARGE:
+        return False
+
+    def mostly_differ() -> bool:
+        rows = np.arange(table.width)
+        return bool(ends(singles(table), rows, ordered(table)).mean() > 0.25)
+
+    return table.once("mostly differ", mostly_differ)
+
+
+def _by_sklearn(x: Singles, y: NDArray[Any], kind: str, seed: int, max_depth: int | None) -> Tree:
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nearly every instance is a class of its own
+        if kind == "regression":
+            model = DecisionTreeRegressor(max_depth=max_depth, random_state=seed)
+            return from_sklearn(model.fit(x.T, level(y)))
+        model = DecisionTreeClassifier(max_depth=max_depth, random_state=seed)
+        return from_sklearn(model.fit(x.T, y))
+
+
+def from_sklearn(model: Any) -> Tree:
+    """A fitted tree of scikit-learn, classifier or regressor."""
+    t = model.tree_
+    answer = t.value[:, 0, 0]
+    if hasattr(model, "classes_"):
+        answer = np.asarray(model.classes_)[t.value.argmax(axis=2).ravel()]
+    leaf = t.children_left < 0
+    return Tree(
+        t.children_left.astype(np.intp),
+        t.children_right.astype(np.intp),
+        np.where(leaf, -1, t.feature).astype(np.intp),
+        np.where(leaf, -1.0, t.threshold),
+        t.n_node_samples.astype(np.int64),
+        answer,
+        model.feature_importances_,
+    )

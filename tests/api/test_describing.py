@@ -1,0 +1,163 @@
+"""`metadb describe` as a user meets it: what is there, why something is not, and what is kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from api.cli import main
+from metadb.metafeatures import EXTRACTOR, METAFEATURES, VERSION
+from metadb.store import Store
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tabular"
+FILES = sorted(p for p in SHARED.rglob("*") if p.suffix in (".arff", ".csv"))
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
+
+
+@pytest.fixture
+def said(capfd: pytest.CaptureFixture[str]):
+    def run(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main([*map(str, words)])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    path = tmp_path / "flowers.csv"
+    rows = [
+        f"{i % 7 + i / 100},{i % 3},{'ab'[i % 2]},{'yes' if i % 3 else 'no'}" for i in range(60)
+    ]
+    path.write_text("\n".join(["length,width,colour,sold", *rows]) + "\n")
+    return path
+
+
+def test_the_default_target_is_the_last_column_and_it_says_so(said, flowers: Path) -> None:
+    code, out, err = said("describe", flowers)
+    assert code == 0
+    assert (
+        "flowers.csv: 60 rows, 3 columns (1 categorical), target sold, the last column "
+        "(classification, 2 classes)" in err
+    )
+    for group in METAFEATURES:
+        if group != "regression":
+            assert f"\n{group} (" in f"\n{out}"
+    assert "nr_inst" in out
+
+
+def test_json_has_every_value_with_its_reason_and_cost(said, flowers: Path) -> None:
+    code, out, err = said("describe", flowers, "--json")
+    answer = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (answer["extractor"], answer["version"]) == (EXTRACTOR, VERSION)
+    assert answer["metafeatures"]["nr_inst"]["value"] == 60
+    for value in answer["metafeatures"].values():
+        assert (
+            (value["value"] is None) == (value["status"] != "ok") == (value["reason"] is not None)
+        )
+        assert value["cost_s"] >= 0
+        assert value["group"] in METAFEATURES
+
+
+def test_the_target_by_name_by_position_or_none(said, flowers: Path) -> None:
+    by_name, by_place = (
+        json.loads(said("describe", flowers, "--target", t, "--groups", "simple", "--json")[1])
+        for t in ("colour", 3)
+    )
+    assert by_name["target"] == by_place["target"] == "colour"
+    none = json.loads(said("describe", flowers, "--no-target", "--groups", "simple", "--json")[1])
+    assert (none["kind"], none["target"]) == ("clustering", None)
+    assert none["metafeatures"]["nr_attr"]["value"] == 4
+
+
+def test_groups_can_be_chosen(said, flowers: Path) -> None:
+    _, out, _ = said("describe", flowers, "--groups", "simple")
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [out.splitlines()[0]]
+    code, _, err = said("describe", flowers, "--groups", "deep")
+    assert (code, "no group of meta-features 'deep'; there are simple" in err) == (1, True)
+
+
+def test_a_missing_header_is_noticed_and_said(said, tmp_path: Path) -> None:
+    path = tmp_path / "iris.csv"
+    path.write_text("5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n" * 10)
+    _, _, err = said("describe", path, "--groups", "simple")
+    assert "30 rows" in err
+    assert "the first row holds data" in err
+    assert "29 rows" in said("describe", path, "--groups", "simple", "--header")[2]
+    assert "30 rows" in said("describe", path, "--groups", "simple", "--no-header")[2]
+
+
+def test_a_time_limit_is_kept(said, flowers: Path) -> None:
+    said("describe", flowers)  # what has to be imported is
+    began = time.perf_counter()
+    code, out, _ = said("describe", flowers, "--time-limit", 0.001)
+    assert code == 0
+    assert time.perf_counter() - began < 1
+    assert "timeout: " in out
+    assert "the time limit of 0.001 s came first" in out
+
+
+def test_what_was_described_is_kept_once(said, flowers: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for _ in range(2):
+        code, _, err = said("describe", flowers, "--record", "--store", store, "--groups", "simple")
+        assert code == 0
+    assert "kept in" in err
+    with Store(store) as opened:
+        rows = list(opened.sql("select * from metafeatures order by name"))
+        (task,) = opened.tasks().column("task")
+        assert opened.task(task).metafeatures["nr_inst"] == 60
+    assert task.startswith("local:")
+    assert len(rows) == len(METAFEATURES["simple"].features)
+    assert {r["extractor"] for r in rows} == {EXTRACTOR}
+    assert {r["version"] for r in rows} == {VERSION}
+    assert all(r["cost_s"] >= 0 for r in rows)
+    gone = {r["name"] for r in rows if r["status"] == "undefined"}
+    assert gone == {r["name"] for r in rows if r["value"] is None}
+
+
+def test_nearest_tasks_for_a_users_file(said, flowers: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert main(["ingest", "table", str(SAMPLE), "--store", str(store), "--quiet"]) == 0
+    words = ("recommend", "--data", flowers, "--space", "classifier", "-k", 3)
+    code, out, err = said(*words, "--recommender", "nearest", "--store", store, "--json")
+    answer = json.loads(out)
+    assert code == 0, err
+    assert len(answer["recommendations"]) == 3
+    assert answer["metafeatures"]["nr_inst"] == 60
+    assert all(r["because"]["tasks"] for r in answer["recommendations"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["no-such.csv"], 1, "there is no file"),
+        (["FILE", "--target", "prize"], 1, "no column 'prize' to be the target"),
+        (["FILE", "--no-target", "--target", "sold"], 2, "--no-target says"),
+        (["FILE", "--time-limit", "0"], 1, "the time limit is 0.0 s; give more than 0"),
+        (["FILE", "--sample", "-1"], 2, "give a number of rows"),
+        (["FILE", "--kind", "regression"], 1, "is text; regression needs numbers"),
+    ],
+)
+def test_bad_input_gets_one_sentence(said, flowers: Path, words, code, says) -> None:
+    words = [str(flowers) if w == "FILE" else w for w in words]
+    found, out, err = said("describe", *words)
+    assert (found, out) == (code, "")
+    assert says in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not FILES, reason=f"no real data in {SHARED}")
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_all_real_files_go_through(said, path: Path) -> None:
+    words = ["--target", "24"] if "horse" in path.name else []
+    code, out, _ = said("describe", path, *words, "--time-limit", "20", "--json")
+    values = json.loads(out)["metafeatures"].values()
+    assert code == 0
+    assert {v["status"] for v in values} <= {"ok", "undefined"}
