@@ -40,25 +40,15 @@ SAMPLE = 10_000
 IN_MEMORY = 50_000_000
 """A CSV or Parquet file of more numbers (8 bytes each as text) is not read as a whole."""
 
-_TREES = "sklearn.tree"
-
 METAFEATURES: dict[str, Group] = {
     "simple": Group(simple.simple, simple.SIMPLE, whole=True),
     "statistical": Group(statistical.statistical, statistical.STATISTICAL),
     "information": Group(information.information, information.INFORMATION),
     "regression": Group(regression.regression, regression.REGRESSION),
-    "model_based": Group(
-        model_based.model_based, model_based.MODEL_BASED, sampled=True, library=_TREES
-    ),
-    "landmarking": Group(
-        landmarking.landmarking, landmarking.LANDMARKING, sampled=True, library=_TREES
-    ),
-    "relative": Group(
-        relative.relative, relative.RELATIVE, sampled=True, library=_TREES, after="landmarking"
-    ),
-    "subsampling": Group(
-        subsampling.subsampling, subsampling.SUBSAMPLING, sampled=True, library=_TREES
-    ),
+    "model_based": Group(model_based.model_based, model_based.MODEL_BASED, sampled=True),
+    "landmarking": Group(landmarking.landmarking, landmarking.LANDMARKING, sampled=True),
+    "relative": Group(relative.relative, relative.RELATIVE, sampled=True, after="landmarking"),
+    "subsampling": Group(subsampling.subsampling, subsampling.SUBSAMPLING, sampled=True),
 }
 """Group name to group, cheap ones first; put your own in: ``METAFEATURES["mine"] = Group(f)``."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite, log
 from threading import Thread
 from time import perf_counter
@@ -33,6 +33,12 @@ STEP = 4
 
 CELLS_FIRST = 250_000
 """... but never at more than so many numbers first."""
+
+GRACE_S = 0.05
+"""What costs nothing (how many instances, attributes and classes) is said even after the limit."""
+
+MODULES = 50
+"""A sample during which more modules than this were loaded does not tell what the next costs."""
 
 SAMPLE_CELLS = 2_000_000
 """The sample that an expensive group looks at has at most so many numbers, ..."""
@@ -147,29 +153,61 @@ def run(
         raise InvalidRows(f"the time limit is {time_limit_s} s; give more than 0, or none")
     if sample is not None and sample < 1:
         raise InvalidRows(f"the sample is {sample} instances; give at least 1, or None for all")
-    groups = {name: group for name, group in groups.items() if _speaks_of(group, table.kind)}
+    work = [
+        _Work(table, name, group, table.n if sample is None else _rule(table, group, sample), seed)
+        for name, group in groups.items()
+        if not group.features or any(table.kind in f.kinds for f in group.features.values())
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if time_limit_s is None:
+            for each in work:
+                each.look(each.goal(work), np.inf)
+        else:
+            _in_turns(work, started + limit)
     found: dict[str, Value] = {}
     notes = list(table.notes)
-    for place, (name, group) in enumerate(groups.items()):
-        rows = table.n if sample is None or not group.sampled else _rule(table, sample)
-        before = max((v.instances for v in found.values() if v.group == group.after), default=0)
-        left_s = started + limit - perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            values = _group(
-                table, name, group, before or rows, seed, left_s / (len(groups) - place)
-            )
-        for feature in _missing(group, table.kind, values):
+    for each in work:
+        values = dict(each.found)
+        for feature in _missing(each.group, table.kind, values):
             why = f"the time limit of {limit:g} s came first"
-            values[feature] = Value(np.nan, name, "timeout", why)
+            values[feature] = Value(np.nan, each.name, "timeout", why)
         found |= values
-        notes += _said_of_sample(table, name, values, rows, limit, seed)
+        notes += _said_of_sample(table, each.name, values, each.rows, limit, seed)
     of = table.n if table.of is None else table.of
     return MetaFeatures(found, table.kind, of, tuple(notes), perf_counter() - started, seed)
 
 
-def _rule(table: Table, sample: int) -> int:
-    """How many instances an expensive group looks at."""
+def _in_turns(work: list[_Work], ends: float) -> None:
+    """Let each group look at growing samples for its share of the time left, again and again.
+
+    What one leaves of its share goes to the others. A step that was expected to be done within the
+    share and is not, goes on beside the others; what is not done at the end is left behind in its
+    thread, which ends with that step.
+    """
+    generous, at_work = False, True
+    while at_work or not generous:
+        generous, at_work = not at_work, False
+        for place, each in enumerate(work):
+            left_s = ends - perf_counter()
+            waiting = sum(not w.finished(work) for w in work[place:])
+            budget_s = left_s if generous or each.group.whole else left_s / max(1, waiting)
+            if each.next_size(work, budget_s) and (left_s > 0 or each.group.whole):
+                at_work = True
+                each.thread = Thread(target=each.grow, args=(work, budget_s, ends), daemon=True)
+                each.thread.start()
+                each.thread.join(max(budget_s, GRACE_S if each.group.whole else 0.0))
+        if perf_counter() > ends:
+            return
+    for each in work:
+        if each.thread is not None:
+            each.thread.join(max(0.0, ends - perf_counter()))
+
+
+def _rule(table: Table, group: Group, sample: int) -> int:
+    """How many instances a group looks at at most."""
+    if not group.sampled:
+        return table.n
     return min(table.n, max(min(sample, LEAST), min(sample, SAMPLE_CELLS // max(1, table.width))))
 
 
@@ -186,58 +224,75 @@ def _said_of_sample(
         yield f"{group} rests on {size} of {whole:,} instances, drawn{shares} by seed {seed}{why}"
 
 
-def _group(
-    table: Table, name: str, group: Group, rows: int, seed: int, budget_s: float
-) -> dict[str, Value]:
-    """The values of one group: of the largest sample that can be looked at in the time.
+@dataclass
+class _Work:
+    """One group at work: what it has found so far, and on how many instances in which time.
 
-    A step that was expected to be done in time and is not, is left behind in its thread, which
-    ends with that step: no number it still finds is used.
+    Args:
+        rows: How many instances it looks at at most.
+        runs: Instances and seconds of each sample it has been through.
     """
-    found: dict[str, Value] = {}
-    if np.isinf(budget_s):
-        _stage(found, table.sample(rows, seed), name, group, seed, np.inf)
-    elif budget_s > _loading_s(group):
-        ends = perf_counter() + budget_s
-        work = Thread(
-            target=_stages, args=(found, table, name, group, rows, seed, ends), daemon=True
-        )
-        work.start()
-        work.join(budget_s)
-    return dict(found)
 
+    table: Table
+    name: str
+    group: Group
+    rows: int
+    seed: int
+    found: dict[str, Value] = field(default_factory=dict)
+    runs: list[tuple[int, float]] = field(default_factory=list)
+    thread: Thread | None = None
 
-def _stages(
-    found: dict[str, Value],
-    table: Table,
-    name: str,
-    group: Group,
-    rows: int,
-    seed: int,
-    ends: float,
-) -> None:
-    """Look at growing samples until the next one would not be done in time."""
-    size = rows
-    if not group.whole and group.after is None:
-        size = min(rows, max(32, min(FIRST, CELLS_FIRST // max(1, table.d))))
-    runs: list[tuple[int, float]] = []
-    drawn_from = table if group.whole else table.in_memory(seed)
-    while perf_counter() < ends:
-        began = perf_counter()
-        if size > drawn_from.n:
-            drawn_from = table
-        _stage(found, drawn_from.sample(size, seed), name, group, seed, ends)
-        runs.append((size, perf_counter() - began))
-        affordable = int(min(rows, STEP * size, _affordable(runs, ends - perf_counter())))
-        if affordable < min(rows, 1.5 * size) or size == rows:
-            break
-        size = affordable
+    def goal(self, work: list[_Work]) -> int:
+        """How many instances to look at in the end; as many as the group it goes on from did."""
+        before = next((w for w in work if w.name == self.group.after), None)
+        if before is None:
+            return self.rows
+        return max((v.instances for v in dict(before.found).values()), default=0)
+
+    def finished(self, work: list[_Work]) -> bool:
+        """Whether it has looked at all that it is to look at."""
+        return bool(self.runs) and self.runs[-1][0] == self.goal(work)
+
+    def next_size(self, work: list[_Work], budget_s: float) -> int:
+        """How many instances to look at next in so many seconds; 0: no more than it did."""
+        busy = self.thread is not None and self.thread.is_alive()
+        return 0 if busy else self._affordable(work, budget_s)
+
+    def _affordable(self, work: list[_Work], budget_s: float) -> int:
+        goal, done = self.goal(work), self.runs[-1][0] if self.runs else 0
+        if done == goal:
+            return 0
+        if self.group.whole or self.group.after is not None:
+            return goal
+        if not done:
+            return min(goal, max(32, min(FIRST, CELLS_FIRST // max(1, self.table.d))))
+        size = int(min(goal, STEP * done, _affordable(self.runs, budget_s)))
+        return size if size >= min(goal, 1.5 * done) else 0
+
+    def grow(self, work: list[_Work], budget_s: float, ends: float) -> None:
+        """Look at growing samples until the next one would not be done in the budget."""
+        stops = perf_counter() + budget_s
+        if self.group.whole:
+            ends = max(ends, perf_counter() + GRACE_S)
+        while size := self._affordable(work, stops - perf_counter()):
+            if not self.look(size, ends) or perf_counter() > stops:
+                return
+
+    def look(self, size: int, ends: float) -> bool:
+        """The values of a sample of this size; whether there was time for all of them."""
+        began, n_modules = perf_counter(), len(sys.modules)
+        small = self.table if np.isinf(ends) else self.table.in_memory(self.seed)
+        table = (small if size <= small.n else self.table).sample(size, self.seed)
+        done = _stage(self.found, table, self.name, self.group, self.seed, ends)
+        if done and (size == self.rows or len(sys.modules) < n_modules + MODULES):
+            self.runs.append((size, perf_counter() - began))
+        return done
 
 
 def _stage(
     found: dict[str, Value], table: Table, name: str, group: Group, seed: int, ends: float
-) -> None:
-    """Every value of the group on this table, up to the moment at which the time is over."""
+) -> bool:
+    """Every value of the group on this table; False if the time was over before."""
     new: set[str] = set()
     clock = perf_counter()
     status, why = "undefined", ""
@@ -246,7 +301,7 @@ def _stage(
             for feature, value in group.compute(table, seed):
                 now = perf_counter()
                 if now > ends:
-                    return
+                    return False
                 declared = group.features.get(feature, Feature(many=np.ndim(value) > 0))
                 values = _values(feature, value, declared, name, now - clock, table.n)
                 found.update(values)
@@ -259,10 +314,7 @@ def _stage(
     for feature, declared in _missing(group, table.kind, new).items():
         if status == "undefined" or feature not in found:
             found[feature] = Value(np.nan, name, status, why or declared.undefined, 0.0, table.n)
-
-
-def _speaks_of(group: Group, kind: str) -> bool:
-    return not group.features or any(kind in f.kinds for f in group.features.values())
+    return True
 
 
 def _missing(group: Group, kind: str, found: Container[str]) -> dict[str, Feature]:
@@ -302,8 +354,3 @@ def _affordable(runs: list[tuple[int, float]], left_s: float) -> float:
         (before, less), (after, more) = runs[-2:]
         growth = min(3.0, max(1.0, log(more / max(less, 1e-9)) / log(after / before)))
     return float(size * (max(0.0, left_s) / (1.2 * max(cost_s, 1e-9))) ** (1 / growth))
-
-
-def _loading_s(group: Group) -> float:
-    """Seconds that the import of a large library may take, 0 where it is there already."""
-    return 2.0 if group.library is not None and group.library not in sys.modules else 0.0

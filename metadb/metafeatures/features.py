@@ -46,7 +46,6 @@ class Group:
         features: Its features by name; what `compute` yields beside them is taken as it is.
         sampled: It is expensive: of a large data set it looks at a sample, unless told otherwise.
         whole: It says nothing of a sample (counts), so a time limit never makes it look at one.
-        library: What it imports, where that takes long.
         after: It goes on from what that group has found, and so looks at the same sample.
     """
 
@@ -54,7 +53,6 @@ class Group:
     features: Mapping[str, Feature] = field(default_factory=dict)
     sampled: bool = False
     whole: bool = False
-    library: str | None = None
     after: str | None = None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metadb.datafile import KINDS, Data, data_of, floats, plain
 from metadb.errors import InvalidRows, NotFound
-from metadb.metafeatures.table import Arrays, Codes, Table
+from metadb.metafeatures.table import CELLS, Arrays, Codes, Table
 from metadb.protocols import Floats
 from metadb.tablefile import MAX_CELLS
 
@@ -131,11 +131,19 @@ def _table_of_numbers(X: NDArray[Any], target: pa.Array | None, kind: str | None
     if target is not None and len(target) != len(X):
         raise InvalidRows(f"X has {len(X):,} rows and y {len(target):,}; give one target a row")
     notes: list[str] = []
-    x = finite(np.array(X.T, dtype=np.float64, order="C"), notes)
+    if X.dtype == np.float64 and X.size > CELLS and not np.isinf(_extremes(X)).any():
+        x = X.T  # a large array is not copied, but read in blocks
+    else:
+        x = finite(np.array(X.T, dtype=np.float64, order="C"), notes)
     none = pa.table({})
     data = data_of(none, target, kind=kind, categorical=())
     arrays = Arrays(x, np.empty((0, len(X)), np.int32))
     return Table(arrays, data.kind, target_values(data), notes=tuple(notes))
+
+
+def _extremes(X: NDArray[np.float64]) -> Floats:
+    """The smallest and the largest number, NaN aside."""
+    return np.array([np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)])
 
 
 def _whole(target: pa.Array | None) -> bool:
@@ -206,6 +214,14 @@ def _array(values: Any, name: str) -> pa.Array:
         values = values[:, 0]
     if hasattr(values, "iloc") and getattr(values, "ndim", 1) == 2:
         values = values.iloc[:, 0]
+    if (
+        isinstance(values, np.ndarray)
+        and values.ndim == 1
+        and values.dtype in (np.int64, np.float64)
+    ):
+        # the short way: `pa.array` would load pandas
+        kind, content = pa.from_numpy_dtype(values.dtype), np.ascontiguousarray(values)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(content)])
     try:
         return _array(pa.array(values, from_pandas=True), name)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):

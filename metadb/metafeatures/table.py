@@ -70,7 +70,7 @@ class Arrays:
     """Columns in memory.
 
     Args:
-        x: The numeric attributes, (n_numbers, n), finite or NaN.
+        x: The numeric attributes, (n_numbers, n), finite or NaN; in any order in memory.
         c: The categorical attributes, (categorical attributes, n).
         levels: Categories of each that occur.
         incomplete: Whether the last category of each stands for a missing value.
@@ -93,7 +93,7 @@ class Arrays:
 
     def numbers(self, start: int, stop: int) -> Floats:
         """See `Columns`."""
-        return self.x[start:stop]
+        return np.ascontiguousarray(self.x[start:stop])
 
     def codes(self, position: int) -> Codes:
         """See `Columns`."""
@@ -110,10 +110,10 @@ class Arrays:
         """See `Columns`."""
         counts = np.zeros(self.n_numbers + len(self.levels), np.int64)
         anywhere = np.zeros(self.n, bool)  # (n,)
-        for position, row in enumerate(self.x):
-            gone = np.isnan(row)
-            counts[position] = gone.sum()
-            anywhere |= gone
+        for which, x, _ in self.blocks(max(1, CELLS // max(1, self.n_numbers))):
+            holes = np.isnan(x)  # (n_numbers, size)
+            counts[: self.n_numbers] += holes.sum(axis=1)
+            anywhere[which] = holes.any(axis=0)
         for position, row in enumerate(self.c):
             if self.incomplete[position]:
                 gone = row == self.levels[position] - 1
