@@ -100,7 +100,7 @@ def describe(
         Keep the task and its meta-features in the store.
     chart
         A file for the picture of where this data set lies among the store's tasks: .json is a
-        Vega-Lite spec, .html a page that draws it.
+        Vega-Lite spec, .html a page that draws it (with a network), .svg and .png the picture.
     """
     if no_target and (target is not None or kind in ("classification", "regression")):
         raise WrongUsage("--no-target says that there is no target; leave --target and --kind out")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from metadb.store import Store
 
+_FORMATS = (".json", ".html", ".svg", ".png")
+
 LIMIT = 12
 """So many meta-features are shown unless they are named."""
 
@@ -134,20 +136,40 @@ def write_chart(store: Store, task: Task | Mapping[str, float], path: Path) -> N
 
     Args:
         path: `.json`: the specification alone; `.html`: a page that draws it, with Vega from
-            jsdelivr.net, so that its reader needs a network.
+            jsdelivr.net, so that its reader needs a network; `.svg`, `.png`: the picture itself
+            (needs the extra `viz`).
 
     Raises:
         WrongUsage: The suffix is another one.
         NotFound: The stored tasks know none of the task's meta-features.
     """
-    if path.suffix not in (".json", ".html"):
-        raise WrongUsage(f"{path} ends in {path.suffix or 'nothing'!r}; right is .json or .html")
-    text = json.dumps(chart(store, task), allow_nan=False)
+    if path.suffix not in _FORMATS:
+        right = ", ".join(_FORMATS)
+        raise WrongUsage(f"{path} ends in {path.suffix or 'nothing'!r}; right is one of {right}")
+    if not path.absolute().parent.is_dir():
+        raise NotFound(f"there is no folder {path.absolute().parent} to write {path.name} to")
+    drawn = chart(store, task)
+    text = json.dumps(drawn, allow_nan=False)
     if path.suffix == ".html":
-        text = _PAGE.replace("SPEC", text.replace("</", "<\\/"))
+        content = _PAGE.replace("SPEC", text.replace("</", "<\\/")).encode()
+    else:
+        content = text.encode() if path.suffix == ".json" else _picture(drawn, path.suffix)
     part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(content)
     part.replace(path)
+
+
+def _picture(drawn: dict[str, Any], suffix: str) -> bytes:
+    try:
+        import vl_convert
+    except ImportError:
+        raise WrongUsage(
+            f"a picture as {suffix} needs vl-convert: pip install 'metadb[viz]'; .json and .html "
+            "need nothing"
+        ) from None
+    if suffix == ".png":
+        return bytes(vl_convert.vegalite_to_png(drawn, scale=2))
+    return str(vl_convert.vegalite_to_svg(drawn)).encode()
 
 
 def _by_name(name: Sequence[str], value: Floats) -> dict[str, Floats]:

@@ -28,6 +28,13 @@ def said(capfd: pytest.CaptureFixture[str]):
     return run
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("sample") / "store"
+    assert main(["ingest", "table", str(SAMPLE), "--store", str(store), "--quiet"]) == 0
+    return store
+
+
 @pytest.fixture
 def flowers(tmp_path: Path) -> Path:
     path = tmp_path / "flowers.csv"
@@ -122,11 +129,9 @@ def test_what_was_described_is_kept_once(said, flowers: Path, tmp_path: Path) ->
     assert gone == {r["name"] for r in rows if r["value"] is None}
 
 
-def test_nearest_tasks_for_a_users_file(said, flowers: Path, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    assert main(["ingest", "table", str(SAMPLE), "--store", str(store), "--quiet"]) == 0
+def test_nearest_tasks_for_a_users_file(said, flowers: Path, sample: Path) -> None:
     words = ("recommend", "--data", flowers, "--space", "classifier", "-k", 3)
-    code, out, err = said(*words, "--recommender", "nearest", "--store", store, "--json")
+    code, out, err = said(*words, "--recommender", "nearest", "--store", sample, "--json")
     answer = json.loads(out)
     assert code == 0, err
     assert len(answer["recommendations"]) == 3
@@ -161,3 +166,43 @@ def test_all_real_files_go_through(said, path: Path) -> None:
     values = json.loads(out)["metafeatures"].values()
     assert code == 0
     assert {v["status"] for v in values} <= {"ok", "undefined"}
+
+
+PIMP = SHARED.parent / "openml-pimp"
+TWINS = {"diabetes": 37, "kr.vs.kp": 3, "soybean": 41, "credit.g": 31}
+
+
+@pytest.fixture(scope="module")
+def pimp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("pimp") / "store"
+    assert main(["ingest", "openml-pimp", str(PIMP), "--store", str(store), "--quiet"]) == 0
+    return store
+
+
+@pytest.mark.skipif(not PIMP.exists(), reason=f"no real data in {PIMP}")
+@pytest.mark.parametrize("name", TWINS)
+def test_the_nearest_task_of_a_file_is_the_openml_task_on_the_same_data(
+    said, pimp: Path, name: str
+) -> None:
+    """A file described by us and 94 tasks described by OpenML meet in one space."""
+    words = ["--space", "randomforestclassifier", "--recommender", "nearest", "-k", 1]
+    path = SHARED / "classification" / f"{name}.arff"
+    code, out, _ = said("recommend", "--data", path, *words, "--store", pimp, "--json")
+    (advised,) = json.loads(out)["recommendations"]
+    assert code == 0
+    assert advised["because"]["tasks"] == [f"openml:task/{TWINS[name]}"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".html", ".svg", ".png"])
+def test_a_chart_in_every_format(
+    said, flowers: Path, sample: Path, tmp_path: Path, suffix: str
+) -> None:
+    if suffix in (".svg", ".png"):
+        pytest.importorskip("vl_convert", reason="vl-convert-python is not installed")
+    chart = tmp_path / f"chart{suffix}"
+    words = ["describe", flowers, "--groups", "simple", "--store", sample]
+    assert said(*words, "--chart", chart)[0] == 0
+    assert chart.stat().st_size > 1000
+    code, _, err = said(*words, "--chart", tmp_path / "chart.pdf")
+    assert (code, "right is one of .json, .html, .svg, .png" in err) == (2, True)
+    assert not (tmp_path / "chart.pdf").exists()

@@ -134,7 +134,7 @@ def test_it_is_written_whole_or_not_at_all(store: Store, tmp_path: Path) -> None
     assert page.count("</script>") == 4
     spec_text = page.partition('vegaEmbed("#chart", ')[2].partition(", {actions")[0]
     assert json.loads(spec_text) == chart(store, task)
-    with pytest.raises(WrongUsage, match=r"right is \.json or \.html"):
+    with pytest.raises(WrongUsage, match=r"right is one of \.json, \.html"):
         write_chart(store, values, tmp_path / "chart.bmp")
     with pytest.raises(NotFound):
         write_chart(store, {"unheard of": 1.0}, tmp_path / "nothing.json")
