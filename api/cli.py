@@ -159,6 +159,8 @@ def recommend(
             described = describe_file(data, target=target, groups=shared_groups(store))
             asked = described.task
             remark(common, described.read_as)
+            for note in described.found.notes:
+                remark(common, f"note: {note}")
         else:
             asked = store.task(str(task))
         told = []

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
+from api.metafeature_chart import check_suffix, write_chart
 from api.terminal import COMMON, EXIT_OK, Common, opened, printable, remark, say_json
-from metadb.errors import NotFound, WrongUsage
+from metadb.errors import InvalidRows, WrongUsage
 from metadb.records import Rows, Task
 
 if TYPE_CHECKING:
@@ -106,6 +108,8 @@ def describe(
         raise WrongUsage("--no-target says that there is no target; leave --target and --kind out")
     if sample < 0:
         raise WrongUsage(f"the sample is {sample}; give a number of rows, or 0 for all")
+    if chart is not None:
+        check_suffix(chart)
     described = describe_file(
         file,
         target=target,
@@ -116,23 +120,23 @@ def describe(
         sample=sample or None,
         seed=seed,
     )
-    if common.json:
-        say_json(described.as_dict())
-    else:
-        remark(common, described.read_as)
-        print("\n".join(_lines(described.found)))
-        for note in described.found.notes:
-            remark(common, f"note: {note}")
+    remark(common, described.read_as)
+    for note in described.found.notes:
+        remark(common, f"note: {note}")
     if record:
         with opened(common, create=True) as store:
-            keep(store, described)
+            left_out = keep(store, described)
         remark(common, f"kept in {common.store} as task {described.task.id}")
+        if left_out:
+            remark(common, f"not kept: {left_out} values that the time limit cut short, or failed")
     if chart is not None:
-        from api.metafeature_chart import write_chart
-
         with opened(common) as store:
             write_chart(store, described.task, chart)
         remark(common, f"picture: {chart}")
+    if common.json:
+        say_json(described.as_dict())
+    else:
+        print("\n".join(_lines(described.found)))
     return EXIT_OK
 
 
@@ -192,7 +196,7 @@ def describe_file(
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     task = Task(
-        id=f"local:{digest}/{read.target or ''}",
+        id=f"local:{digest}/{read.kind}/{_printable(read.target or '')}",
         kind=read.kind,
         metafeatures=found.known(),
         dataset=f"local:{digest}",
@@ -206,29 +210,39 @@ def shared_groups(store: Store) -> list[str]:
     """The groups of which the store's tasks know something, so that a task can be compared."""
     from metadb.metafeatures import METAFEATURES, group_of
 
-    names = store.sql("select distinct name from metafeatures where status = 'ok'").column("name")
+    names = store.sql("select distinct name from descriptions").column("name")
     there = {group_of(name) for name in names}
     return [group for group in METAFEATURES if group in there] or ["simple"]
 
 
-def keep(store: Store, described: Described) -> None:
-    """Add the task and its meta-features to the store, extractor, version and cost with them."""
+def keep(store: Store, described: Described) -> int:
+    """Add the task and its meta-features to the store; how many values were not for keeping.
+
+    Raises:
+        InvalidRows: The store has other values of this task, or does not take them.
+    """
     import pyarrow as pa
 
-    task = described.task
+    task, rows = described.task, described.found.rows(described.task.id)
     one = {"task": task.id, "kind": task.kind, "dataset": task.dataset, "target": task.target}
     tables = {
         "datasets": pa.table({"dataset": [task.dataset], "name": [task.name]}),
         "tasks": pa.table({k: pa.array([v], pa.string()) for k, v in one.items()}),
-        "metafeatures": described.found.rows(task.id),
+        "metafeatures": rows,
     }
     done = store.add(Rows(tables))
     if done.rejections.total:
-        reasons = ", ".join(done.rejections.counts)
-        raise NotFound(
-            f"{done.rejections.total} values were not kept ({reasons}): the store has others of "
-            f"task {task.id}; take that load back first (metadb forget), or keep what is there"
+        reasons = "; ".join(done.rejections.counts)
+        raise InvalidRows(
+            f"{done.rejections.total} values of task {task.id} were not kept: {reasons}. What the "
+            "store has of it stays (another --sample or --seed gives other values)"
         )
+    return len(described.found) - int(rows.num_rows)
+
+
+def _printable(text: str) -> str:
+    """The text with what is no printable character percent-encoded, so that it can be an id."""
+    return "".join(c if c.isprintable() else quote(c) for c in text)
 
 
 def _lines(found: MetaFeatures) -> Iterator[str]:

@@ -143,20 +143,29 @@ def write_chart(store: Store, task: Task | Mapping[str, float], path: Path) -> N
         WrongUsage: The suffix is another one.
         NotFound: The stored tasks know none of the task's meta-features.
     """
-    if path.suffix not in _FORMATS:
-        right = ", ".join(_FORMATS)
-        raise WrongUsage(f"{path} ends in {path.suffix or 'nothing'!r}; right is one of {right}")
+    check_suffix(path)
     if not path.absolute().parent.is_dir():
         raise NotFound(f"there is no folder {path.absolute().parent} to write {path.name} to")
     drawn = chart(store, task)
     text = json.dumps(drawn, allow_nan=False)
     if path.suffix == ".html":
-        content = _PAGE.replace("SPEC", text.replace("</", "<\\/")).encode()
+        content = _PAGE.replace("SPEC", text.replace("<", "\\u003c")).encode()
     else:
         content = text.encode() if path.suffix == ".json" else _picture(drawn, path.suffix)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
     part.replace(path)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a picture of no known format.
+
+    Raises:
+        WrongUsage: The suffix is none of .json, .html, .svg and .png.
+    """
+    if path.suffix not in _FORMATS:
+        right = ", ".join(_FORMATS)
+        raise WrongUsage(f"{path} ends in {path.suffix or 'nothing'!r}; right is one of {right}")
 
 
 def _picture(drawn: dict[str, Any], suffix: str) -> bytes:

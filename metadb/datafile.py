@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from metadb.errors import InvalidRows, MalformedFile, NotFound
-from metadb.tablefile import MAX_CELLS, READERS, TEXTS, read_csv
+from metadb.tablefile import MAX_CELLS, READERS, TEXTS, is_unnamed, read_csv
 
 KINDS = ("classification", "regression", "clustering")
 
@@ -109,7 +109,7 @@ def read_data(
     path = Path(path)
     suffix = suffix_of(path, kind, header, READERS)
     table, notes = checked(_read(suffix, path, header), path)
-    if header is None and suffix in TEXTS and table.column_names[0] == "column_1":
+    if header is None and suffix in TEXTS and is_unnamed(table.column_names):
         notes = (HEADLESS, *notes)
     if kind == "clustering":
         return replace(data_of(table, None), notes=notes)
@@ -165,7 +165,7 @@ def data_of(
         y: One value a row of `x`; None for clustering. An infinite number is no target.
         kind: Default: the rule of `read_data`.
         categorical: Features that are categorical besides text, bool and dictionary, by position
-            from 0 or by name.
+            from 0, by name, or a bool for each.
         name: The target's name.
         declared: The type of `y` says whether it is nominal.
 
@@ -202,9 +202,15 @@ def data_of(
 def _coded(x: pa.Table, categorical: Sequence[int | str]) -> pa.Table:
     """The table with the named features as text."""
     names = x.column_names
+    if len(categorical) == len(names) and all(isinstance(c, bool | np.bool_) for c in categorical):
+        categorical = [i for i, nominal in enumerate(categorical) if nominal]
     for which in categorical:
         place = names.index(which) if isinstance(which, str) and which in names else which
-        if not isinstance(place, int | np.integer) or not 0 <= place < len(names):
+        if (
+            isinstance(place, bool)
+            or not isinstance(place, int | np.integer)
+            or not 0 <= place < len(names)
+        ):
             raise NotFound(
                 f"no feature {which!r} to be categorical; positions go from 0 to {len(names) - 1}"
             )

@@ -87,11 +87,14 @@ def separator_of(text: str, path: Path) -> str:
 
 def first_rows(text: str, separator: str, path: Path, n: int = 100) -> list[list[str]]:
     """The first rows of a CSV file that are not empty."""
+    rows = (row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)
+    first: list[list[str]] = []
     try:
-        rows = (row for row in csv.reader(io.StringIO(text), delimiter=separator) if row)
-        first = list(islice(rows, n))
-    except csv.Error as error:
-        raise MalformedFile(f"{path}: its first rows cannot be read: {error}") from None
+        for row in islice(rows, n):
+            first.append(row)
+    except csv.Error as error:  # a long text, for example; the first row alone will do
+        if not first:
+            raise MalformedFile(f"{path}: its first row cannot be read: {error}") from None
     if not first:
         raise MalformedFile(f"{path} is empty; a data file has named columns and rows")
     return first
@@ -115,6 +118,11 @@ def column_names(first: Sequence[str], *, headless: bool) -> list[str]:
         cell.strip() if cell.strip() and not headless else f"column_{position}"
         for position, cell in enumerate(first, start=1)
     ]
+
+
+def is_unnamed(names: Sequence[str]) -> bool:
+    """Whether all columns are called by their positions, as `column_names` does without header."""
+    return bool(names) and all(n == f"column_{i}" for i, n in enumerate(names, start=1))
 
 
 def is_headless(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, log
 from threading import Thread
 from time import perf_counter
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metadb.errors import InvalidRows
+from metadb.errors import InvalidRows, MetadbError
 from metadb.metafeatures.features import Feature, Group, names_of, summarise
 from metadb.metafeatures.table import Table
 
@@ -33,6 +32,9 @@ STEP = 4
 
 CELLS_FIRST = 250_000
 """... but never at more than so many numbers first."""
+
+LONGEST_S = 1e6
+"""A longer time limit is none."""
 
 GRACE_S = 0.05
 """What costs nothing (how many instances, attributes and classes) is said even after the limit."""
@@ -57,6 +59,8 @@ class Value:
         reason: Why there is no value; None where there is one.
         cost_s: Seconds it took; what several features share is counted with the first of them.
         instances: On how many instances it rests.
+        hurried: It rests on fewer than it would have without the time limit.
+        extractor: Who computed it: the package of the group's function.
     """
 
     value: float
@@ -65,14 +69,16 @@ class Value:
     reason: str | None = None
     cost_s: float = 0.0
     instances: int = 0
+    hurried: bool = False
+    extractor: str = EXTRACTOR
 
 
 @dataclass(frozen=True, slots=True)
 class MetaFeatures(Mapping[str, float]):
-    """The meta-features of a data set, by name: a number, or NaN and in `values` the reason.
+    """The meta-features of a data set, by name: a number, or NaN and in `by_name` the reason.
 
     Args:
-        values: Name to value with its group, status, reason, cost and instances.
+        by_name: Name to value with its group, status, reason, cost and instances.
         kind: `classification`, `regression` or `clustering`.
         instances: How many the data set has.
         notes: How the data were read and sampled, a sentence each.
@@ -101,23 +107,29 @@ class MetaFeatures(Mapping[str, float]):
         return {name: v.value for name, v in self.by_name.items() if v.status == "ok"}
 
     def rows(self, task: str) -> pa.Table:
-        """Them as rows of the store's table `metafeatures`, extractor and version with them."""
+        """Them as rows of the store's table `metafeatures`, extractor, version and cost with them.
+
+        Only what another extraction would find again: numbers and what is undefined, nothing that
+        was hurried or failed, since the store keeps what it has.
+        """
         import pyarrow as pa
 
-        found = list(self.by_name.values())
-        return pa.table(
-            {
-                "task": pa.array([task] * len(found), pa.string()),
-                "name": pa.array(list(self.by_name), pa.string()),
-                "value": pa.array(
-                    [v.value if v.status == "ok" else None for v in found], pa.float64()
-                ),
-                "status": pa.array([v.status for v in found], pa.string()),
-                "extractor": pa.array([EXTRACTOR] * len(found), pa.string()),
-                "version": pa.array([VERSION] * len(found), pa.string()),
-                "cost_s": pa.array([v.cost_s for v in found], pa.float64()),
-            }
-        )
+        found = {
+            name: v
+            for name, v in self.by_name.items()
+            if v.status in ("ok", "undefined") and not v.hurried
+        }
+        columns = {
+            "task": [task] * len(found),
+            "name": list(found),
+            "value": [v.value if v.status == "ok" else None for v in found.values()],
+            "status": [v.status for v in found.values()],
+            "extractor": [v.extractor for v in found.values()],
+            "version": [VERSION if v.extractor == EXTRACTOR else None for v in found.values()],
+            "cost_s": [v.cost_s for v in found.values()],
+        }
+        types = {"value": pa.float64(), "cost_s": pa.float64()}
+        return pa.table({k: pa.array(v, types.get(k, pa.string())) for k, v in columns.items()})
 
     def __repr__(self) -> str:
         return (
@@ -148,9 +160,11 @@ def run(
     Raises:
         InvalidRows: The limit or the sample is not above 0.
     """
-    limit = np.inf if time_limit_s is None else time_limit_s
+    limit = np.inf if time_limit_s is None or time_limit_s > LONGEST_S else time_limit_s
     if not limit > 0:
         raise InvalidRows(f"the time limit is {time_limit_s} s; give more than 0, or none")
+    if seed < 0:
+        raise InvalidRows(f"the seed is {seed}; give 0 or more")
     if sample is not None and sample < 1:
         raise InvalidRows(f"the sample is {sample} instances; give at least 1, or None for all")
     work = [
@@ -158,13 +172,11 @@ def run(
         for name, group in groups.items()
         if not group.features or any(table.kind in f.kinds for f in group.features.values())
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if time_limit_s is None:
-            for each in work:
-                each.look(each.goal(work), np.inf)
-        else:
-            _in_turns(work, started + limit)
+    if np.isinf(limit):
+        for each in work:
+            each.look(each.goal(work), np.inf)
+    else:
+        _in_turns(work, started + limit)
     found: dict[str, Value] = {}
     notes = list(table.notes)
     for each in work:
@@ -172,7 +184,11 @@ def run(
         for feature in _missing(each.group, table.kind, values):
             why = f"the time limit of {limit:g} s came first"
             values[feature] = Value(np.nan, each.name, "timeout", why)
-        found |= values
+        extractor = each.group.compute.__module__.partition(".")[0]
+        found |= {
+            feature: replace(value, extractor=extractor, hurried=value.instances < each.rows)
+            for feature, value in values.items()
+        }
         notes += _said_of_sample(table, each.name, values, each.rows, limit, seed)
     of = table.n if table.of is None else table.of
     return MetaFeatures(found, table.kind, of, tuple(notes), perf_counter() - started, seed)
@@ -266,7 +282,9 @@ class _Work:
             return goal
         if not done:
             return min(goal, max(32, min(FIRST, CELLS_FIRST // max(1, self.table.d))))
-        size = int(min(goal, STEP * done, _affordable(self.runs, budget_s)))
+        size = int(min(goal, _affordable(self.runs, budget_s)))
+        if size < goal or len(self.runs) < 2:  # what is expected to be the last is taken at once
+            size = min(size, STEP * done)
         return size if size >= min(goal, 1.5 * done) else 0
 
     def grow(self, work: list[_Work], budget_s: float, ends: float) -> None:
@@ -279,42 +297,51 @@ class _Work:
                 return
 
     def look(self, size: int, ends: float) -> bool:
-        """The values of a sample of this size; whether there was time for all of them."""
+        """The values of a sample of this size; whether there was time for all of them.
+
+        Raises:
+            MetadbError: The data could not be read; with a time limit that is said as a reason.
+        """
         began, n_modules = perf_counter(), len(sys.modules)
-        small = self.table if np.isinf(ends) else self.table.in_memory(self.seed)
-        table = (small if size <= small.n else self.table).sample(size, self.seed)
-        done = _stage(self.found, table, self.name, self.group, self.seed, ends)
+        try:
+            small = self.table if np.isinf(ends) else self.table.in_memory(self.seed)
+            table = (small if size <= small.n else self.table).sample(size, self.seed)
+            with np.errstate(all="ignore"):
+                done = self._compute(table, ends)
+        except MemoryError:
+            return self._fail("memout", "there is not enough memory for it")
+        except Exception as error:  # one group never costs the others
+            if isinstance(error, MetadbError) and np.isinf(ends):
+                raise
+            return self._fail("failed", f"{type(error).__name__}: {error}")
         if done and (size == self.rows or len(sys.modules) < n_modules + MODULES):
             self.runs.append((size, perf_counter() - began))
         return done
 
+    def _compute(self, table: Table, ends: float) -> bool:
+        """Every value on this table; False if the time was over before."""
+        group, new, clock = self.group, set[str](), perf_counter()
+        for feature, value in group.compute(table, self.seed):
+            now = perf_counter()
+            if now > ends:
+                return False
+            declared = group.features.get(feature, Feature(many=np.ndim(value) > 0))
+            values = _values(feature, value, declared, self.name, now - clock, table.n)
+            self.found.update(values)
+            new.update(values)
+            clock = now
+        for feature, declared in _missing(group, table.kind, new).items():
+            why = declared.undefined
+            self.found[feature] = Value(np.nan, self.name, "undefined", why, 0.0, table.n)
+        return True
 
-def _stage(
-    found: dict[str, Value], table: Table, name: str, group: Group, seed: int, ends: float
-) -> bool:
-    """Every value of the group on this table; False if the time was over before."""
-    new: set[str] = set()
-    clock = perf_counter()
-    status, why = "undefined", ""
-    with np.errstate(all="ignore"):
-        try:
-            for feature, value in group.compute(table, seed):
-                now = perf_counter()
-                if now > ends:
-                    return False
-                declared = group.features.get(feature, Feature(many=np.ndim(value) > 0))
-                values = _values(feature, value, declared, name, now - clock, table.n)
-                found.update(values)
-                new.update(values)
-                clock = now
-        except MemoryError:
-            status, why = "memout", "there is not enough memory for it"
-        except Exception as error:  # one group never costs the others
-            status, why = "failed", f"{type(error).__name__}: {error}"
-    for feature, declared in _missing(group, table.kind, new).items():
-        if status == "undefined" or feature not in found:
-            found[feature] = Value(np.nan, name, status, why or declared.undefined, 0.0, table.n)
-    return True
+    def _fail(self, status: str, why: str) -> bool:
+        """Say of what was not found why; of the group itself, if it does not say what it has."""
+        missing = _missing(self.group, self.table.kind, self.found)
+        for feature in missing if self.group.features else [self.name]:
+            self.found[feature] = Value(np.nan, self.name, status, why)
+        self.runs.append((self.goal([self]), 0.0))  # it is not tried again
+        return False
 
 
 def _missing(group: Group, kind: str, found: Container[str]) -> dict[str, Feature]:

@@ -53,7 +53,7 @@ def table_from(
             target are left out.
         kind: `classification`, `regression` or `clustering`; default: the rule of `read_data`.
         categorical: Which attributes are categorical besides those of text and bool, by position
-            from 0 or by name.
+            from 0, by name, or a bool for each.
 
     Raises:
         NotFound: No such kind, or no such attribute.
@@ -66,6 +66,8 @@ def table_from(
         raise InvalidRows(f"a {kind} needs a target; give y, or say kind='clustering'")
     if _is_sparse(X):
         X = _dense(X)
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(float), np.nan)
     if isinstance(X, list | tuple):
         X = _rows(X)
     if isinstance(X, np.ndarray) and X.ndim == 1:
@@ -158,6 +160,10 @@ def _check_size(n: int, d: int) -> None:
         raise InvalidRows(f"X has {n} rows and {d} columns; at least one of each is needed")
 
 
+def _is_missing(value: Any) -> bool:
+    return value is None or str(value) in ("nan", "<NA>", "NaT")
+
+
 def _is_sparse(X: Any) -> bool:
     return hasattr(X, "toarray") and hasattr(X, "nnz")
 
@@ -208,6 +214,8 @@ def _array(values: Any, name: str) -> pa.Array:
         return values.combine_chunks()
     if isinstance(values, pa.Array):
         return values
+    if hasattr(values, "sparse"):  # a pandas column
+        values = values.sparse.to_dense()
     if hasattr(values, "to_arrow"):
         return _array(values.to_arrow(), name)
     if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1:
@@ -226,6 +234,6 @@ def _array(values: Any, name: str) -> pa.Array:
         return _array(pa.array(values, from_pandas=True), name)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         try:  # a mixture, e.g. numbers and text
-            return pa.array([None if v is None or v != v else str(v) for v in values], pa.string())
+            return pa.array([None if _is_missing(v) else str(v) for v in values], pa.string())
         except (TypeError, ValueError) as error:
             raise InvalidRows(f"{name} cannot be read as a column of values: {error}") from None

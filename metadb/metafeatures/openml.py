@@ -173,6 +173,8 @@ class Recording:
             }
         except KeyError:
             return False
+        if n < 1:
+            return False
         beyond = max(map(abs, said["Skewness"])) / math.sqrt(n), said["Kurtosis"][-1] / n
         return max(beyond) <= 1 + 1e-9 and all(_possible(d, *values) for values in said.values())
 

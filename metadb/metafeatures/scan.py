@@ -19,10 +19,11 @@ import os
 import re
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import duckdb
@@ -45,7 +46,7 @@ from metadb.metafeatures.conversion import as_parquet
 from metadb.metafeatures.inputs import target_values
 from metadb.metafeatures.table import CELLS, Arrays, Codes, Table
 from metadb.protocols import Floats
-from metadb.tablefile import TEXTS
+from metadb.tablefile import TEXTS, is_unnamed
 
 BATCH = CELLS // 8
 """DuckDB hands over about so many values at a time."""
@@ -74,7 +75,7 @@ class Scanned:
     """Columns in a Parquet file, read through DuckDB when they are asked for; see `Columns`.
 
     Args:
-        con: Has the view `kept` with the instances in order.
+        engine: Has the view `kept` with the instances in order.
         path: What an error names.
         numeric: The numeric attributes: column of `kept` and type.
         n: Instances.
@@ -84,7 +85,7 @@ class Scanned:
         number_file: The numbers, (numeric attributes, n), row by row; None: ask DuckDB for them.
     """
 
-    con: duckdb.DuckDBPyConnection
+    engine: _Engine
     path: Path
     numeric: tuple[tuple[str, pa.DataType], ...]
     n: int
@@ -176,7 +177,7 @@ class Scanned:
         rows = max(1, min(size, BATCH // len(numeric)))
         done = filled = 0
         block = np.empty((len(numeric), min(size, self.n)))
-        for batch in _stream(self.con, f"select {columns} from kept", rows, self.path):
+        for batch in self.engine.stream(f"select {columns} from kept", rows, self.path):
             start = 0
             if done + filled + batch.num_rows > self.n:
                 raise _changed(self.path)
@@ -230,9 +231,11 @@ def scan_file(
     text = suffix_of(path, kind, header, (*TEXTS, ".parquet")) in TEXTS
     with (
         tempfile.TemporaryDirectory(prefix="metadb-scan-", dir=folder) as scratch,
-        closing(_connect(memory, Path(scratch))) as con,
+        closing(_Engine(memory, Path(scratch))) as engine,
     ):
-        source = _Source(con, path, Path(scratch, "data.parquet") if text else path, Path(scratch))
+        source = _Source(
+            engine, path, Path(scratch, "data.parquet") if text else path, Path(scratch)
+        )
         try:
             names = as_parquet(path, source.parquet, header=header) if text else []
             table = _table(source, names, target=target, kind=kind)
@@ -242,7 +245,7 @@ def scan_file(
                     f"no room in {scratch} to unpack {path}; make some, or give another `folder`"
                 ) from None
             raise
-        if header is None and "column_1" in names[:1]:
+        if header is None and is_unnamed(names):
             table = replace(table, notes=(HEADLESS, *table.notes))
         yield table
 
@@ -251,33 +254,68 @@ def scan_file(
 class _Source:
     """The file that was given, the Parquet file that is read, and where there is room."""
 
-    con: duckdb.DuckDBPyConnection
+    engine: _Engine
     path: Path
     parquet: Path
     scratch: Path
 
     def stream(self, query: str) -> Iterator[pa.RecordBatch]:
         """The answer in batches."""
-        return _stream(self.con, query, BATCH, self.path)
+        return self.engine.stream(query, BATCH, self.path)
 
 
-def _connect(memory: str, scratch: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(
-        config={
-            "memory_limit": memory,
-            "threads": min(2, os.cpu_count() or 1),  # each holds a page of every column it reads
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-            "preserve_insertion_order": True,  # instances have an order
-            "enable_external_file_cache": False,  # the system has one
-        }
-    )
-    con.execute("set enable_progress_bar = false")
-    con.execute("set global disable_parquet_prefetching = true")  # it would hold whole row groups
-    con.execute("set global parquet_metadata_cache = true")
-    return con
+class _Engine:
+    """DuckDB over the file; its streams end when it is closed, also those of other threads."""
+
+    def __init__(self, memory: str, scratch: Path) -> None:
+        self.con = duckdb.connect(
+            config={
+                "memory_limit": memory,
+                "threads": min(
+                    2, os.cpu_count() or 1
+                ),  # each holds a page of every column it reads
+                "temp_directory": str(scratch / "spill"),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+                "preserve_insertion_order": True,  # instances have an order
+                "enable_external_file_cache": False,  # the system has one
+            }
+        )
+        self.con.execute("set enable_progress_bar = false")
+        # or it would hold whole row groups
+        self.con.execute("set global disable_parquet_prefetching = true")
+        self.con.execute("set global parquet_metadata_cache = true")
+        self._reading: set[duckdb.DuckDBPyConnection] = set()
+        self._closed = False
+
+    def stream(self, query: str, rows: int, path: Path) -> Iterator[pa.RecordBatch]:
+        """The answer in batches of about `rows`, over a connection of its own: two may be open."""
+        with closing(self.con.cursor()) as cursor:
+            self._reading.add(cursor)
+            try:
+                for batch in cursor.sql(query).to_arrow_reader(rows):
+                    if self._closed:
+                        return
+                    yield batch
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                raise _broken(path, error) from None
+            finally:
+                self._reading.discard(cursor)
+
+    def close(self) -> None:
+        """End what is still being read (by a thread that a time limit left behind), then close."""
+        self._closed = True
+        for _ in range(200):
+            for cursor in list(self._reading):
+                with suppress(duckdb.Error):
+                    cursor.interrupt()
+            if not self._reading:
+                break
+            sleep(0.01)
+        with suppress(duckdb.Error):
+            self.con.close()
+        del self.con  # a thread that was left behind may outlive it, and the interpreter
 
 
 def _table(source: _Source, names: list[str], *, target: str | None, kind: str | None) -> Table:
@@ -292,10 +330,10 @@ def _table(source: _Source, names: list[str], *, target: str | None, kind: str |
         data = data_of(pa.table({}), y, kind=kind, name=name or "")
     except InvalidRows as error:
         raise MalformedFile(f"{source.path}: {error}") from None
-    source.con.execute(f"create view kept as from file {where if data.dropped else ''}")
+    source.engine.con.execute(f"create view kept as from file {where if data.dropped else ''}")
     levels, incomplete = _write_codes(source, [c for c, of in attributes if is_category(of)])
     columns = Scanned(
-        source.con,
+        source.engine,
         source.path,
         tuple((column, of) for column, of in attributes if not is_category(of)),
         n - data.dropped,
@@ -331,6 +369,11 @@ def _schema(source: _Source, names: list[str]) -> tuple[pa.Schema, int, list[str
         raise MalformedFile(
             f"{source.path} is not a whole Parquet file: {error}; write it again"
         ) from None
+    if "file_row_number" in schema.names:
+        raise MalformedFile(
+            f"{source.path} has a column named 'file_row_number', which is DuckDB's own word; "
+            "rename it"
+        )
     row = [pa.nulls(min(n, 1), field.type) for field in schema]
     table, notes = checked(pa.table(row, names=names or schema.names), source.path)
     return table.schema, n, list(notes)
@@ -342,7 +385,7 @@ def _create_view(source: _Source, width: int) -> None:
     quoted = path.replace("'", "''")
     columns = ", ".join(f"c{i}" for i in range(width))
     try:
-        source.con.execute(
+        source.engine.con.execute(
             f"create view file({columns}, instance) as from "
             f"read_parquet('{quoted}', file_row_number = true, hive_partitioning = false)"
         )
@@ -388,17 +431,6 @@ def _cut(
             stream.seek((position * n + which.start) * piece.itemsize)
             stream.readinto(row)
     return piece
-
-
-def _stream(
-    con: duckdb.DuckDBPyConnection, query: str, rows: int, path: Path
-) -> Iterator[pa.RecordBatch]:
-    """The answer in batches of about `rows`; a connection of its own, so that two may be open."""
-    with closing(con.cursor()) as cursor:
-        try:
-            yield from cursor.sql(query).to_arrow_reader(rows)
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise _broken(path, error) from None
 
 
 def _as(column: pa.Array, kind: pa.DataType) -> pa.Array:

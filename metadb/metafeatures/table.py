@@ -307,10 +307,7 @@ def _stratified(y: NDArray[np.int64], size: int, rng: np.random.Generator) -> ND
     sizes = np.bincount(y)  # (k,)
     if len(sizes) > size:
         return rng.choice(len(y), size, replace=False)
-    exact = size * sizes / len(y)
-    seats = np.maximum(1, np.floor(exact).astype(np.int64))
-    places = np.argsort(np.floor(exact) - exact, kind="stable")[: max(0, size - seats.sum())]
-    seats[places] += seats[places] < sizes[places]
+    seats = _seats(sizes, size)
     drawn = _by_class(y, rng.choice(len(y), min(len(y), 3 * size), replace=False), seats)
     short = np.bincount(y[drawn], minlength=len(sizes)) < seats
     if short.any():  # rare classes: not enough of them were drawn
@@ -318,6 +315,19 @@ def _stratified(y: NDArray[np.int64], size: int, rng: np.random.Generator) -> ND
         rare = _by_class(y, rng.permutation(there), seats)
         drawn = np.concatenate([drawn[~short[y[drawn]]], rare])
     return drawn
+
+
+def _seats(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How many of each class: their shares of `size` by largest remainder, but one at least."""
+    single = np.zeros(len(sizes), bool)
+    share = size * sizes / sizes.sum()
+    while (below := ~single & (share < 1)).any():
+        single |= below
+        share = (size - single.sum()) * sizes / max(1, sizes[~single].sum())
+    seats = np.where(single, 1, np.floor(share)).astype(np.int64)
+    remainder = np.where(single, -1.0, share - np.floor(share))
+    seats[np.argsort(-remainder, kind="stable")[: size - seats.sum()]] += 1
+    return seats
 
 
 def _by_class(

@@ -103,13 +103,13 @@ def _is_ours(table: Table) -> bool:
 def _by_sklearn(x: Singles, y: NDArray[Any], kind: str, seed: int, max_depth: int | None) -> Tree:
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that nearly every instance is a class of its own
-        if kind == "regression":
-            model = DecisionTreeRegressor(max_depth=max_depth, random_state=seed)
-            return from_sklearn(model.fit(x.T, level(y)))
-        model = DecisionTreeClassifier(max_depth=max_depth, random_state=seed)
-        return from_sklearn(model.fit(x.T, y))
+    # No catch_warnings: it is not for threads, and a time limit may leave this one behind.
+    warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
+    if kind == "regression":
+        model = DecisionTreeRegressor(max_depth=max_depth, random_state=seed)
+        return from_sklearn(model.fit(x.T, level(y)))
+    model = DecisionTreeClassifier(max_depth=max_depth, random_state=seed)
+    return from_sklearn(model.fit(x.T, y))
 
 
 def from_sklearn(model: Any) -> Tree:

@@ -121,6 +121,7 @@ def test_what_was_described_is_kept_once(said, flowers: Path, tmp_path: Path) ->
         (task,) = opened.tasks().column("task")
         assert opened.task(task).metafeatures["nr_inst"] == 60
     assert task.startswith("local:")
+    assert task.endswith("/classification/sold")
     assert len(rows) == len(METAFEATURES["simple"].features)
     assert {r["extractor"] for r in rows} == {EXTRACTOR}
     assert {r["version"] for r in rows} == {VERSION}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -132,6 +133,41 @@ def test_one_group_that_fails_costs_the_others_nothing() -> None:
     assert found["nr_inst"] == 50
 
 
+def test_ones_own_group_that_fails_says_so() -> None:
+    def broken(table: Table, seed: int) -> Iterator[Found]:
+        raise ValueError("no such thing")
+        yield "never", 1.0
+
+    for limit_s in (None, 5.0):
+        found = ran({"mine": Group(broken)}, numbers(50, 2), limit_s)
+        assert found.by_name["mine"].reason == "ValueError: no such thing"
+        assert found.by_name["mine"].status == "failed"
+
+
+def test_what_was_hurried_is_not_kept() -> None:
+    table = numbers(100_000, 2)
+    found = ran({"slow": slow(2e-4), "simple": METAFEATURES["simple"]}, table, limit_s=1.0)
+    assert found.by_name["slow"].hurried
+    kept = found.rows("a:b").column("name").to_pylist()
+    assert "slow" not in kept
+    assert "nr_inst" in kept
+
+
+def test_the_users_warnings_are_left_alone() -> None:
+    import warnings
+
+    before = list(warnings.filters)
+    threads = [
+        Thread(target=lambda: extract(RNG.random((300, 3)), np.arange(300) % 2)) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ran({"slow": slow(1e-3)}, numbers(2_000, 2), limit_s=0.3)
+    assert [f for f in warnings.filters if f not in before and f[2] is Warning and not f[1]] == []
+
+
 def test_ones_own_group_is_a_function_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     def ink(table: Table, seed: int) -> Iterator[Found]:
         yield "ink", float(table.matrix.sum())
@@ -143,6 +179,8 @@ def test_ones_own_group_is_a_function_in_the_registry(monkeypatch: pytest.Monkey
     assert found["ink"] == pytest.approx(x.sum())
     assert found["row_ink.max"] == pytest.approx(x.sum(axis=1).max())
     assert set(found) == {"ink", *(f"row_ink.{s}" for s in SUMMARIES)}
+    mine = ink.__module__.partition(".")[0]
+    assert set(found.rows("a:b").column("extractor").to_pylist()) == {mine}
 
 
 def test_the_default_sample_follows_its_rule() -> None:
@@ -192,7 +230,12 @@ def test_what_cannot_be_asked_is_said() -> None:
         extract(np.zeros((3, 1)), [0, 1, 0], time_limit_s=0)
     with pytest.raises(InvalidRows, match="the sample is 0 instances"):
         extract(np.zeros((3, 1)), [0, 1, 0], sample=0)
+    with pytest.raises(InvalidRows, match="the seed is -1; give 0 or more"):
+        extract(np.zeros((3, 1)), [0, 1, 0], seed=-1)
     assert not extract(np.zeros((3, 1)), [0, 1, 0], groups=[])
+    assert (
+        extract(np.zeros((3, 1)), [0, 1, 0], groups=["simple"], time_limit_s=np.inf)["nr_inst"] == 3
+    )
 
 
 def test_the_import_is_light() -> None:

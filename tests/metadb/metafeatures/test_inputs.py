@@ -38,6 +38,8 @@ SAME: dict[str, Callable[[], tuple[Any, Any]]] = {
     "lists": lambda: (X.tolist(), Y.tolist()),
     "objects": lambda: (X.astype(object), Y.astype(object)),
     "text classes": lambda: (X, np.array(list("abc"))[Y]),
+    "pandas sparse": lambda: (pd.DataFrame(X).astype(pd.SparseDtype(float)), Y),
+    "masked array": lambda: (np.ma.masked_array(X, mask=np.zeros_like(X, bool)), Y),
     "fortran": lambda: (np.asfortranarray(X), Y[:, None]),
 }
 
@@ -70,13 +72,21 @@ def test_text_bool_and_times() -> None:
 
 def test_numbers_may_be_declared_categories() -> None:
     x = pd.DataFrame({"a": [1, 2, 2, 3], "b": [0.5, 1.5, 2.5, 3.5]})
-    for which in ([0], ["a"], np.array([0])):
+    for which in ([0], ["a"], np.array([0]), [True, False], np.array([True, False])):
         found = extract(x, [0, 1, 0, 1], categorical=which, groups=["simple"])
         assert (found["nr_cat"], found["nr_num"]) == (1, 1)
     with pytest.raises(
         NotFound, match="no feature 'c' to be categorical; positions go from 0 to 1"
     ):
         extract(x, [0, 1, 0, 1], categorical=["c"])
+
+
+def test_what_is_masked_or_na_is_missing() -> None:
+    masked = np.ma.masked_array(X, mask=X > 1)
+    assert extract(masked, Y, groups=["simple"])["nr_missing"] == (X > 1).sum()
+    mixed = pd.DataFrame({"a": pd.Series([1, "q", pd.NA, None, 2.5], dtype=object)})
+    found = extract(mixed, [0, 1, 0, 1, 0], groups=["simple"])
+    assert (found["nr_cat"], found["nr_missing"]) == (1, 2)
 
 
 def test_the_target_tells_the_kind_unless_it_is_given() -> None:

@@ -463,3 +463,28 @@ def test_a_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     )
     assert child.returncode == 0, child.stderr
     assert int(child.stdout) < 288
+
+
+def test_a_time_limit_on_a_scanned_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What still reads when the limit comes is ended before the file is let go."""
+    rng = np.random.default_rng(0)
+    table = pa.table(
+        {**{f"x{i}": rng.normal(size=400_000) for i in range(8)}, "y": rng.integers(0, 2, 400_000)}
+    )
+    pq.write_table(table, tmp_path / "data.parquet", row_group_size=50_000)
+    code = (
+        "import sys, threading; from metadb.metafeatures import extract_table; "
+        "from metadb.metafeatures.scan import scan_file\n"
+        "for limit in (0.05, 0.15, 0.3):\n"
+        "    with scan_file(sys.argv[1], folder=sys.argv[2]) as table:\n"
+        "        print(len(extract_table(table, time_limit_s=limit)))"
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data.parquet"), str(scratch)],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(scratch.iterdir()) == []

@@ -77,7 +77,7 @@ def test_a_sample_keeps_the_shares_of_the_classes() -> None:
         Arrays(rng.normal(size=(2, 10_000)), np.empty((0, 10_000), np.int32)), "classification", y
     )
     sample = whole.sample(1_000, seed=3)
-    assert sample.n in (1_000, 1_001)
+    assert sample.n == 1_000
     assert sample.class_sizes.min() == 1
     assert abs(sample.class_sizes - sizes / 10).max() <= 1
     assert (sample.of, whole.of) == (10_000, None)
@@ -90,6 +90,21 @@ def test_a_sample_keeps_the_shares_of_the_classes() -> None:
         np.sort(whole.columns.numbers(0, 1)[0]), sample.columns.numbers(0, 1)[0]
     )
     assert len(np.unique(places)) == sample.n  # without replacement
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_sample_has_the_size_asked_for(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 3, rng.integers(1, 80)).tolist() + rng.integers(1, 900, 3).tolist()
+    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    size = int(rng.integers(len(sizes), len(y) + 1))
+    whole = Table(
+        Arrays(np.zeros((1, len(y))), np.empty((0, len(y)), np.int32)), "classification", y
+    )
+    sample = whole.sample(size, seed)
+    assert sample.n == size
+    assert sample.class_sizes.min() >= 1
+    assert (sample.class_sizes <= whole.class_sizes).all()
 
 
 def test_more_classes_than_instances_to_draw() -> None:
