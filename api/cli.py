@@ -115,6 +115,7 @@ def recommend(
     task: str | None = None,
     data: Path | None = None,
     target: str | None = None,
+    header: bool | None = None,
     metric: str | None = None,
     k: Annotated[int, Parameter(name=["--k", "-k"])] = 10,
     observed: Path | None = None,
@@ -135,6 +136,8 @@ def recommend(
         knows of its tasks.
     target
         Its target column; default: the last one.
+    header
+        Whether the first row of a CSV file names the columns; default: it is noticed.
     metric
         Default: the score (not the time) with the most evaluations in the space.
     k
@@ -156,7 +159,10 @@ def recommend(
         raise WrongUsage(f"k is {k}; ask for at least 1")
     with opened(common) as store:
         if data is not None:
-            described = describe_file(data, target=target, groups=shared_groups(store))
+            store.main_metric(space)  # no such space is said before the file is read
+            described = describe_file(
+                data, target=target, header=header, groups=shared_groups(store)
+            )
             asked = described.task
             remark(common, described.read_as)
             for note in described.found.notes:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from api.metafeature_chart import check_suffix, write_chart
+from api.metafeature_chart import check_chart, write_chart
 from api.terminal import COMMON, EXIT_OK, Common, opened, printable, remark, say_json
 from metadb.errors import InvalidRows, WrongUsage
 from metadb.records import Rows, Task
@@ -19,6 +19,12 @@ from metadb.records import Rows, Task
 if TYPE_CHECKING:
     from metadb.metafeatures import MetaFeatures
     from metadb.store import Store
+
+SAMPLE = 10_000
+"""`metadb.metafeatures.SAMPLE`, said here so that the command line need not load it."""
+
+NAMED = 8
+"""So many names are given of those that have no value for one reason."""
 
 SHOWN = ("mean", "sd", "min", "quantiles.2", "max")
 """The summaries that a terminal shows; --json has all of them."""
@@ -70,7 +76,7 @@ def describe(
     header: bool | None = None,
     groups: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     time_limit: float | None = None,
-    sample: int = 10_000,
+    sample: int = SAMPLE,
     seed: int = 0,
     record: Annotated[bool, Parameter(negative="")] = False,
     chart: Path | None = None,
@@ -93,23 +99,32 @@ def describe(
     groups
         Which groups of meta-features, e.g. --groups simple statistical; default: all.
     time_limit
-        Seconds until the answer; what was not reached is said.
+        Seconds until the answer; what was not reached is said. Reading the file counts, but is
+        not cut short.
     sample
         The expensive groups look at so many rows at most; 0: at all of them.
     seed
         Of samples, folds and trees.
     record
-        Keep the task and its meta-features in the store.
+        Keep the task and its meta-features in the store, as a load of its own.
     chart
         A file for the picture of where this data set lies among the store's tasks: .json is a
         Vega-Lite spec, .html a page that draws it (with a network), .svg and .png the picture.
     """
     if no_target and (target is not None or kind in ("classification", "regression")):
         raise WrongUsage("--no-target says that there is no target; leave --target and --kind out")
+    if kind == "clustering" and target is not None:
+        raise WrongUsage("a clustering has no target; leave --target out, or give another --kind")
     if sample < 0:
         raise WrongUsage(f"the sample is {sample}; give a number of rows, or 0 for all")
+    if groups is not None and not groups:
+        raise WrongUsage("say which groups: --groups simple statistical, for example")
+    if record and (sample != SAMPLE or seed != 0):
+        raise WrongUsage(
+            "--record keeps what can be compared with other tasks; leave --sample and --seed out"
+        )
     if chart is not None:
-        check_suffix(chart)
+        check_chart(chart)
     described = describe_file(
         file,
         target=target,
@@ -143,7 +158,7 @@ def describe(
 def metafeatures(*, common: Common = COMMON) -> int:
     """Every meta-feature with its formula, range and source, as Markdown; needs no store."""
     from metadb.dictionary import metafeature_dictionary
-    from metadb.metafeatures import METAFEATURES
+    from metadb.metafeatures import choose
     from metadb.metafeatures.features import names_of
 
     if common.json:
@@ -154,7 +169,7 @@ def metafeatures(*, common: Common = COMMON) -> int:
                     "kinds": list(declared.kinds),
                     "undefined": declared.undefined,
                 }
-                for group, members in METAFEATURES.items()
+                for group, members in choose(None).items()
                 for feature, declared in members.features.items()
                 for name in names_of(feature, declared)
             }
@@ -172,7 +187,7 @@ def describe_file(
     header: bool | None = None,
     groups: Sequence[str] | None = None,
     time_limit_s: float | None = None,
-    sample: int | None = 10_000,
+    sample: int | None = SAMPLE,
     seed: int = 0,
 ) -> Described:
     """A data file as a task with its meta-features.
@@ -223,19 +238,30 @@ def keep(store: Store, described: Described) -> int:
     """
     import pyarrow as pa
 
+    from metadb.loads import Load
+
     task, rows = described.task, described.found.rows(described.task.id)
-    one = {"task": task.id, "kind": task.kind, "dataset": task.dataset, "target": task.target}
+    one = {
+        "task": task.id,
+        "kind": task.kind,
+        "dataset": task.dataset,
+        "target": task.target,
+        "name": task.name,
+    }
     tables = {
-        "datasets": pa.table({"dataset": [task.dataset], "name": [task.name]}),
+        "datasets": pa.table({"dataset": [task.dataset]}),
         "tasks": pa.table({k: pa.array([v], pa.string()) for k, v in one.items()}),
         "metafeatures": rows,
     }
-    done = store.add(Rows(tables))
+    load = Load(f"describe:{task.id}", "describe", path=task.name)
+    store.start(load)
+    done = store.add(Rows(tables), load=load)
+    store.finish(load, done)
     if done.rejections.total:
         reasons = "; ".join(done.rejections.counts)
         raise InvalidRows(
-            f"{done.rejections.total} values of task {task.id} were not kept: {reasons}. What the "
-            "store has of it stays (another --sample or --seed gives other values)"
+            f"{done.rejections.total} values were not kept: {reasons}. To replace what the store "
+            f"has of this task: metadb forget {load.id!r}, then again"
         )
     return len(described.found) - int(rows.num_rows)
 
@@ -299,7 +325,8 @@ def _gaps(mine: dict[str, Any]) -> Iterator[str]:
             if (said := head if whole and head is not None else name) not in named:
                 named.append(said)
     for (status, reason), names in reasons.items():
-        yield f"  {status}: {', '.join(names)} ({printable(reason)})"
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield f"  {status}: {', '.join(names[:NAMED])}{more} ({printable(reason)})"
 
 
 def _number(value: float) -> str:

@@ -143,9 +143,7 @@ def write_chart(store: Store, task: Task | Mapping[str, float], path: Path) -> N
         WrongUsage: The suffix is another one.
         NotFound: The stored tasks know none of the task's meta-features.
     """
-    check_suffix(path)
-    if not path.absolute().parent.is_dir():
-        raise NotFound(f"there is no folder {path.absolute().parent} to write {path.name} to")
+    check_chart(path)
     drawn = chart(store, task)
     text = json.dumps(drawn, allow_nan=False)
     if path.suffix == ".html":
@@ -157,15 +155,18 @@ def write_chart(store: Store, task: Task | Mapping[str, float], path: Path) -> N
     part.replace(path)
 
 
-def check_suffix(path: Path) -> None:
-    """Refuse a picture of no known format.
+def check_chart(path: Path) -> None:
+    """Refuse what no picture can be written to.
 
     Raises:
         WrongUsage: The suffix is none of .json, .html, .svg and .png.
+        NotFound: There is no such folder.
     """
     if path.suffix not in _FORMATS:
         right = ", ".join(_FORMATS)
         raise WrongUsage(f"{path} ends in {path.suffix or 'nothing'!r}; right is one of {right}")
+    if not path.absolute().parent.is_dir():
+        raise NotFound(f"there is no folder {path.absolute().parent} to write {path.name} to")
 
 
 def _picture(drawn: dict[str, Any], suffix: str) -> bytes:

@@ -184,3 +184,20 @@ def nearest_accuracy(
         low += int((~(near & ~right).any(axis=1)).sum())
         mean += float(((near & right).sum(axis=1) / near.sum(axis=1)).sum())
     return low / len(test), mean / len(test), high / len(test)
+
+
+def stump_accuracies(
+    x: Floats,
+    y: Codes,
+    attributes: NDArray[np.intp],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> list[float]:
+    """Accuracy of one split on each of these attributes."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    found = []
+    for i in attributes:
+        stump = DecisionTreeClassifier(max_depth=1, random_state=0).fit(x[train][:, [i]], y[train])
+        found.append(float(stump.score(x[test][:, [i]], y[test])))
+    return found

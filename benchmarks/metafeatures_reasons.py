@@ -262,17 +262,47 @@ def one_nn(case: Case) -> list[tuple[float, float, float]]:
 
 
 @kept
-def elite_nn(case: Case) -> list[tuple[float, float, float]]:
-    """On the attribute that a tree of each fold finds the most important."""
+def importances(case: Case) -> list[Floats]:
+    """Of the attributes in a tree of each fold."""
     from sklearn.tree import DecisionTreeClassifier
 
     x, y = numbers(case)
+    trees = (DecisionTreeClassifier(random_state=0).fit(x[t], y[t]) for t, _ in folds(case))
+    return [tree.feature_importances_ for tree in trees]
+
+
+@kept
+def elite_nn(case: Case) -> list[tuple[float, float, float]]:
+    """The lowest and the highest on any of the most important attributes, the mean on the last."""
+    x, y = numbers(case)
     found = []
-    for train, test in folds(case):
-        tree = DecisionTreeClassifier(random_state=0).fit(x[train], y[train])
-        best = np.argsort(tree.feature_importances_)[-1]
-        found.append(exact.nearest_accuracy(x[:, [best]], y, train, test))
+    for fold, importance in zip(folds(case), importances(case), strict=True):
+        best = np.flatnonzero(importance == importance.max())
+        low, mean, high = np.array([exact.nearest_accuracy(x[:, [i]], y, *fold) for i in best]).T
+        found.append((low.min(), mean[-1], high.max()))
     return found
+
+
+@kept
+def worst_nodes(case: Case) -> list[list[float]]:
+    """On each fold, of one split on each of the least important attributes."""
+    return [
+        exact.stump_accuracies(*numbers(case), np.flatnonzero(w == w.min()), *fold)
+        for fold, w in zip(folds(case), importances(case), strict=True)
+    ]
+
+
+def is_equally_important(case: Case, name: str) -> bool:
+    """Several attributes are the least important: on each fold pymfe's accuracy is that of one of
+    them; ours is that of the first."""
+    found = worst_nodes(case)
+    theirs = np.asarray(case.raw["worst_node"], float)
+    possible = [
+        np.isclose(t, f, rtol=0, atol=ROUNDING).any() for t, f in zip(theirs, found, strict=True)
+    ]
+    ours = {"worst_node": np.array([accuracies[0] for accuracies in found])}
+    tied = max(map(len, found)) > 1
+    return tied and all(possible) and same(value(ours, name), case.ours[name])
 
 
 def is_tie(case: Case, name: str) -> bool:
@@ -438,9 +468,18 @@ REASONS: dict[str, Reason] = {
         "several nearest neighbours are equally near: pymfe's search takes whichever it meets "
         "first, ours the mean over them, what is expected of one drawn at random",
         "all distances: in every fold ours is the mean over the ties, and pymfe's accuracy lies "
-        "between the lowest and the highest they allow",
+        "between the lowest and the highest they allow (of elite_nn on any of the attributes that "
+        "are the most important; ours takes the last one)",
         ("one_nn", "elite_nn"),
         is_tie,
+    ),
+    "equally important": Reason(
+        "several attributes are the least important (a tree does without them): pymfe takes what "
+        "an unstable sort puts first, which rests on the processor, ours the first column",
+        "one split on each of them: in every fold ours is the accuracy of the first one, and "
+        "pymfe's that of one of them, between the lowest and the highest",
+        ("worst_node",),
+        is_equally_important,
     ),
     "ranks": Reason(
         "a landmarker differs for a reason above, or two are equal and pymfe's are not, rounded",

@@ -59,10 +59,10 @@ def data_dictionary(store: Store) -> str:
 
 def metafeature_dictionary() -> str:
     """Every group of meta-features with its formulas, as Markdown: what its module says of it."""
-    from metadb.metafeatures import METAFEATURES
+    from metadb.metafeatures import choose
 
     parts = ["# Every meta-feature, group by group", "Printed by `metadb metafeatures`."]
-    for group, members in METAFEATURES.items():
+    for group, members in choose(None).items():
         doc = inspect.getdoc(sys.modules[members.compute.__module__]) or ""
         parts.append(f"## {group}\n\n{doc.strip()}")
     return "\n\n".join(parts) + "\n"

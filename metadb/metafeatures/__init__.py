@@ -37,7 +37,7 @@ from metadb.tablefile import TEXTS
 SAMPLE = 10_000
 """Expensive groups look at so many instances of a larger data set, unless told otherwise."""
 
-IN_MEMORY = 50_000_000
+IN_MEMORY = 25_000_000
 """A CSV or Parquet file of more numbers (8 bytes each as text) is not read as a whole."""
 
 METAFEATURES: dict[str, Group] = {
@@ -50,7 +50,7 @@ METAFEATURES: dict[str, Group] = {
     "relative": Group(relative.relative, relative.RELATIVE, sampled=True, after="landmarking"),
     "subsampling": Group(subsampling.subsampling, subsampling.SUBSAMPLING, sampled=True),
 }
-"""Group name to group, cheap ones first; put your own in: ``METAFEATURES["mine"] = Group(f)``."""
+"""Group name to group, cheap ones first; put your own function in: ``METAFEATURES["mine"] = f``."""
 
 
 def extract(
@@ -213,7 +213,7 @@ def _groups(registered: tuple[tuple[str, int], ...]) -> dict[str, str]:
     """Name to group, for the groups that are registered now."""
     return {
         each: group
-        for group, members in METAFEATURES.items()
+        for group, members in choose(None).items()
         for feature, declared in members.features.items()
         for each in names_of(feature, declared)
     }
@@ -225,13 +225,17 @@ def choose(groups: Sequence[str] | None) -> dict[str, Group]:
     Raises:
         NotFound: There is no such group.
     """
-    if groups is None:
-        return dict(METAFEATURES)
-    for name in groups:
+    if isinstance(groups, str):
+        groups = [groups]
+    for name in METAFEATURES if groups is None else groups:
         if name not in METAFEATURES:
             there = ", ".join(METAFEATURES)
             raise NotFound(f"no group of meta-features {name!r}; there are {there}")
-    return {name: group for name, group in METAFEATURES.items() if name in groups}
+    return {
+        name: group if isinstance(group, Group) else Group(group)  # a plain function
+        for name, group in METAFEATURES.items()
+        if groups is None or name in groups
+    }
 
 
 __all__ = [

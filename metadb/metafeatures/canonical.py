@@ -297,7 +297,10 @@ def _eigenvalues(
         found = np.append(np.zeros(int(there.sum()) - kept), found[n - kept :])
     else:
         covariance = _covariance(products, scale, n)
-        covariance = covariance if there.all() else covariance[np.ix_(there, there)]
+        # wide columns first: the elimination then leaves small eigenvalues what they are
+        wide = np.flatnonzero(there)
+        wide = wide[np.argsort(-covariance.diagonal()[wide], kind="stable")]
+        covariance = covariance[np.ix_(wide, wide)]
         if not np.isfinite(covariance).all():
             return np.full(len(covariance), np.nan)
         found = np.linalg.eigvalsh(covariance)

@@ -163,8 +163,8 @@ def run(
     limit = np.inf if time_limit_s is None or time_limit_s > LONGEST_S else time_limit_s
     if not limit > 0:
         raise InvalidRows(f"the time limit is {time_limit_s} s; give more than 0, or none")
-    if seed < 0:
-        raise InvalidRows(f"the seed is {seed}; give 0 or more")
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise InvalidRows(f"the seed is {seed!r}; give a whole number from 0 to 2 ** 32 - 1")
     if sample is not None and sample < 1:
         raise InvalidRows(f"the sample is {sample} instances; give at least 1, or None for all")
     work = [
@@ -172,6 +172,7 @@ def run(
         for name, group in groups.items()
         if not group.features or any(table.kind in f.kinds for f in group.features.values())
     ]
+    read_s = perf_counter() - started
     if np.isinf(limit):
         for each in work:
             each.look(each.goal(work), np.inf)
@@ -179,11 +180,24 @@ def run(
         _in_turns(work, started + limit)
     found: dict[str, Value] = {}
     notes = list(table.notes)
+    if read_s > limit:
+        notes.append(f"reading the data alone took {read_s:.1f} s of the limit of {limit:g} s")
+    if groups and not work:
+        notes.append(f"of a {table.kind} these groups say nothing: {', '.join(groups)}")
     for each in work:
         values = dict(each.found)
         for feature in _missing(each.group, table.kind, values):
             why = f"the time limit of {limit:g} s came first"
             values[feature] = Value(np.nan, each.name, "timeout", why)
+        if not values and not np.isinf(limit):
+            values[each.name] = Value(
+                np.nan, each.name, "timeout", f"the time limit of {limit:g} s came first"
+            )
+        if twice := sorted(set(values) & set(found)):
+            raise InvalidRows(
+                f"group {each.name!r} says {twice[0]!r}, which is a value of group "
+                f"{found[twice[0]].group!r}; give it another name"
+            )
         extractor = each.group.compute.__module__.partition(".")[0]
         found |= {
             feature: replace(value, extractor=extractor, hurried=value.instances < each.rows)
@@ -321,7 +335,8 @@ class _Work:
     def _compute(self, table: Table, ends: float) -> bool:
         """Every value on this table; False if the time was over before."""
         group, new, clock = self.group, set[str](), perf_counter()
-        for feature, value in group.compute(table, self.seed):
+        computed = group.compute(table, self.seed)
+        for feature, value in computed.items() if isinstance(computed, Mapping) else computed:
             now = perf_counter()
             if now > ends:
                 return False

@@ -36,20 +36,24 @@ Found = tuple[str, float | Floats]
 is undefined."""
 
 
+Compute = Callable[[Table, int], Iterable[Found] | Mapping[str, float | Floats]]
+"""What a group is made of: a function of a table and a seed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Meta-features that are computed together.
 
     Args:
-        compute: Yields (name, value) of each feature as soon as it is known, cheap ones first:
-            what comes after the time limit is not waited for. The second argument is the seed.
+        compute: Yields (name, value) of each feature as soon as it is known (or gives a dict),
+            cheap ones first: what comes after the time limit is not waited for.
         features: Its features by name; what `compute` yields beside them is taken as it is.
         sampled: It is expensive: of a large data set it looks at a sample, unless told otherwise.
         whole: It says nothing of a sample (counts), so a time limit never makes it look at one.
         after: It goes on from what that group has found, and so looks at the same sample.
     """
 
-    compute: Callable[[Table, int], Iterable[Found]]
+    compute: Compute
     features: Mapping[str, Feature] = field(default_factory=dict)
     sampled: bool = False
     whole: bool = False

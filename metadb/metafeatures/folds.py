@@ -1,4 +1,4 @@
-"""Folds of a cross-validation in the order of the data, the classes spread evenly over them."""
+"""Folds of a cross-validation, over which classes or the sizes of a target are spread evenly."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ FOLDS = 10
 
 
 def folds(table: Table) -> list[NDArray[np.intp]]:
-    """The instances of each of ten folds, in the order of the data; nothing is shuffled.
+    """The instances of each of ten folds, ascending; nothing is random.
 
-    They are those of scikit-learn's `StratifiedKFold(10)`, for a regression of `KFold(10)`. There
-    are fewer where the largest class (the data) has fewer than ten instances, and none where no
-    class has two.
+    They are those of scikit-learn's `StratifiedKFold(10)`. Those of a regression are dealt in the
+    order of the target, equal ones in that of the data, so that data sorted by the target have
+    folds like any others. There are fewer where the largest class (the data) has fewer than ten
+    instances, and none where no class has two.
     """
     return table.once("folds", lambda: _folds(table))
 
@@ -28,9 +29,11 @@ def _folds(table: Table) -> list[NDArray[np.intp]]:
         n_folds = min(n_folds, int(table.class_sizes.max(initial=0)))
     if n_folds < 2:
         return []
-    if table.kind != "classification":
-        return np.array_split(np.arange(table.n), n_folds)
-    fold = _stratified(np.asarray(table.y), table.class_sizes, n_folds)
+    if table.kind == "classification":
+        fold = _stratified(np.asarray(table.y), table.class_sizes, n_folds)
+    else:
+        fold = np.empty(table.n, np.int64)
+        fold[np.argsort(table.y, kind="stable")] = np.arange(table.n) % n_folds
     return [np.flatnonzero(fold == i) for i in range(n_folds)]
 
 

@@ -1,7 +1,8 @@
 """The information-theoretic meta-features: entropies, and what attributes tell of the class.
 
 Every attribute counts as categories (`Table.discrete`: numbers in bins of equal frequency, a
-missing value a category of its own). With the share p_ij of instances in category i of an
+missing value a category of its own). As in pymfe, bins whose ends are not more than 1e-8 apart are
+one, whatever the unit: numbers that differ by less are best given in a smaller one. With the share p_ij of instances in category i of an
 attribute x and in class j of the target y, p_i. and p_.j the shares of each alone, all logarithms
 to base 2 and 0 log 0 = 0:
 

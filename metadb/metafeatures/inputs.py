@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,8 @@ def table_from(
         raise NotFound(f"no kind of task {kind!r}; there are {', '.join(KINDS)}")
     if kind in ("classification", "regression") and y is None:
         raise InvalidRows(f"a {kind} needs a target; give y, or say kind='clustering'")
+    if isinstance(X, str | Path):
+        raise InvalidRows(f"{X} is a path; extract_file reads a data file")
     if _is_sparse(X):
         X = _dense(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -220,8 +223,10 @@ def _array(values: Any, name: str) -> pa.Array:
         return _array(values.to_arrow(), name)
     if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if hasattr(values, "iloc") and getattr(values, "ndim", 1) == 2:
+    if hasattr(values, "iloc") and getattr(values, "ndim", 1) == 2 and values.shape[1] == 1:
         values = values.iloc[:, 0]
+    if getattr(values, "ndim", 1) != 1:
+        raise InvalidRows(f"{name} has shape {values.shape}; give one value an instance")
     if (
         isinstance(values, np.ndarray)
         and values.ndim == 1

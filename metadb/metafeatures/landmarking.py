@@ -2,9 +2,10 @@
 
 A classification is landmarked by the accuracy, a regression by R2 on the left-out folds, against
 the mean target of the training folds: ``1 - sum (y - f)^2 / sum (y - mean)^2``, NaN on a fold
-whose targets all lie on that mean. The ten folds are stratified and in the order of the data
-(`metadb.metafeatures.folds`). Every feature has a value for each fold. Attributes are the columns
-of `Table.matrix`; their ranking is the importance in the tree of the training folds.
+whose targets all lie on that mean. The ten folds are stratified, by the classes or by the rank of
+the target (`metadb.metafeatures.folds`). Every feature has a value for each fold. Attributes are
+the columns of `Table.matrix`; their ranking is the importance in the tree of the training folds,
+of equal ones the first column the lowest (trees often leave several out: their importance is 0).
 
 | name | formula | range | source |
 | --- | --- | --- | --- |
@@ -24,7 +25,8 @@ of `Table.matrix`; their ranking is the importance in the tree of the training f
 
 Names and definitions of the classification are those of pymfe's landmarking group (Alcobaça et
 al. 2020). Where several neighbours are equally near, their mean counts (what is expected of one
-drawn at random); pymfe takes whichever its search meets first.
+drawn at random); pymfe takes whichever its search meets first, and of attributes that are equally
+important whichever an unstable sort puts there.
 
 Bensusan & Giraud-Carrier 2000, Discovering Task Neighbourhoods through Landmark Learning
 Performances; Pfahringer, Bensusan & Giraud-Carrier 2000, Meta-Learning by Landmarking Various
@@ -210,10 +212,12 @@ def _splits(table: Table, seed: int) -> list[Split]:
 
 def _ranking(table: Table, split: Split) -> NDArray[np.intp]:
     """The attributes in the order of their importance, the least important first."""
-    return table.once(
-        ("ranking", split),
-        lambda: np.argsort(tree_of(table, split.seed, within=split.train).importance),
-    )
+
+    def compute() -> NDArray[np.intp]:
+        importance = tree_of(table, split.seed, within=split.train).importance
+        return np.argsort(importance, kind="stable")  # others order ties by what the CPU can do
+
+    return table.once(("ranking", split), compute)
 
 
 def _stump(table: Table, split: Split, tree: Tree) -> Floats:

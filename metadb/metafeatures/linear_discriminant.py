@@ -74,11 +74,15 @@ def _standard(x: Floats, new: Floats) -> tuple[Floats, Floats]:
     """Both with the attributes of `x` at mean 0 and variance 1; constant ones are left out."""
     peak = np.abs(x).max(axis=0, initial=0.0)
     power = -np.frexp(peak)[1]  # so that no square overflows or vanishes
-    x = np.ldexp(x, power)
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
-    kept = deviation > 1e-14 * np.abs(mean) + np.finfo(float).tiny
-    x = (x[:, kept] - mean[kept]) / deviation[kept]
-    new = (np.ldexp(new[:, kept], power[kept]) - mean[kept]) / deviation[kept]
+    kept = (x != x[:1]).any(axis=0)
+    x, new = (np.ldexp(part[:, kept], power[kept]) for part in (x, new))
+    for _ in range(2):  # the second time what rounding left of the mean
+        mean = x.mean(axis=0)
+        x -= mean
+        new -= mean
+    deviation = x.std(axis=0)
+    x /= deviation
+    new /= deviation
     return x, new
 
 

@@ -1,16 +1,19 @@
 """Model-based meta-features: the shape of a decision tree grown on all instances.
 
 The tree is that of scikit-learn's `DecisionTreeClassifier(random_state=seed)` (for a regression
-`DecisionTreeRegressor`) on `Table.matrix`, grown until its leaves are pure. It has t nodes, of
-which l are leaves; leaf i lies at depth h_i (the root at 0) and holds n_i of n instances; d
-columns.
+`DecisionTreeRegressor`) on `Table.matrix`, grown until its leaves are pure. It reads attributes in
+single precision, in which values closer than 1e-7 count as one: shift and scale columns whose
+numbers differ by less. The target of a regression is first scaled to a range of 1 in steps of
+2^-32, so that its unit and its offset do not matter; a leaf is pure where its variance is then at
+most 2e-16. The tree has t nodes, of which l are leaves; leaf i lies at depth h_i (the root at 0)
+and holds n_i of n instances; d columns.
 
 | name | formula | range | source |
 | --- | --- | --- | --- |
 | leaves | l | [1, n] | Peng et al. 2002 |
 | leaves_branch | h_i, for each leaf | [0, n) | Peng et al. 2002 |
 | leaves_corrob | n_i / n, for each leaf | (0, 1] | Bensusan et al. 2000 |
-| leaves_homo | l / s_i with s_i of tree_shape, for each leaf | [2, inf) | Bensusan et al. 2000 |
+| leaves_homo | l / s_i with s_i of tree_shape, for each leaf | [4, inf) | Bensusan et al. 2000 |
 | leaves_per_class | share of the leaves that answer a class, for each class that has one | (0, 1] | Filchenkov & Pendryak 2015 |
 | nodes | t - l | [0, n) | Peng et al. 2002 |
 | nodes_per_attr | (t - l) / d | [0, inf) | Bensusan et al. 2000 |
@@ -18,7 +21,7 @@ columns.
 | nodes_per_level | nodes with children, for each depth that has one | [1, n) | Peng et al. 2002 |
 | nodes_repeated | nodes that split on an attribute, for each attribute with one | [1, n) | Bensusan et al. 2000 |
 | tree_depth | depth of each node | [0, n) | Peng et al. 2002 |
-| tree_imbalance | q 2^-q with q = 2^-h times the leaves at depth h, for each h that has leaves | (0, 0.54) | Bensusan et al. 2000 |
+| tree_imbalance | q 2^-q with q = 2^-h times the leaves at depth h, for each h that has leaves | (0, 0.5] | Bensusan et al. 2000 |
 | tree_shape | s_i = h_i 2^-h_i, for each leaf | [0, 0.5] | Bensusan et al. 2000 |
 | var_importance | share of each column in the decrease of impurity; all 0 if there is none | [0, 1] | Bensusan et al. 2000 |
 

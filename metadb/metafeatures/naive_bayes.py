@@ -21,9 +21,9 @@ def predict(x: Floats, y: NDArray[np.int64], new: Floats) -> NDArray[np.int64]:
     """
     sizes = np.bincount(y)
     present = np.flatnonzero(sizes)
-    spread = x.var(axis=0)  # (d,)
-    spread[spread <= (4 * np.finfo(float).eps * x[0]) ** 2] = 0  # rounding of a constant
-    smallest = SMOOTHING * float(spread.max(initial=0.0))
+    varies = (x != x[0]).any(axis=0)  # (d,): the variance of a constant is rounding
+    x, new = x[:, varies], new[:, varies]
+    smallest = SMOOTHING * float(x.var(axis=0).max(initial=0.0))
     if smallest == 0:
         return np.full(len(new), sizes.argmax())
     log_density = np.empty((len(present), len(new)))

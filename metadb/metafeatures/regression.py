@@ -8,12 +8,12 @@ ranks), both over the instances in which the column is not missing:
 | name | formula | range | source |
 | --- | --- | --- | --- |
 | target_skewness | b_1 = sum (y - m)^3 / (n s^3) | (-inf, inf) | Joanes & Gill 1998 |
-| target_kurtosis | b_2 = sum (y - m)^4 / (n s^4) - 3 | (-3, inf) | Joanes & Gill 1998 |
-| target_cv | s / abs(m) | [0, inf) | Soares & Brazdil 2000 |
+| target_kurtosis | b_2 = sum (y - m)^4 / (n s^4) - 3 | [-2.75, inf), -2.75 where n = 2 | Joanes & Gill 1998 |
+| target_cv | s / abs(m), none where abs(m) <= 1e-12 s | [0, 1e12) | Soares & Brazdil 2000 |
 | target_outliers | share of y more than 1.5 interquartile ranges outside the quartiles | [0, 1) | Tukey 1977 |
 | target_distinct | distinct values of y / n | (0, 1] | ours |
 | target_zero | share of y that is 0 | [0, 1] | ours |
-| target_ent | H(y'), y' the target in int(n^(1/3)) bins of equal frequency | [0, log n], bits | as class_ent |
+| target_ent | H(y'), y' the target in `int(n ** (1/3))` bins of equal frequency | [0, log n], bits | as class_ent |
 | target_mut_inf | I(x', y') of each attribute as categories x' with y' | [0, H(y')], bits | as mut_inf |
 | target_cor | abs(r) of each column with y | [0, 1] | Soares & Brazdil 2000 |
 | target_rank_cor | abs(rho) of each column with y | [0, 1] | Lorena et al. 2018 |
@@ -21,7 +21,7 @@ ranks), both over the instances in which the column is not missing:
 | reg_c2 | C2: mean target_rank_cor | [0, 1] | Lorena et al. 2018 |
 | reg_s2 | S2: mean distance, in columns scaled to [0, 1], of instances next to each other in the order of y (equal ones as in the data) | [0, sqrt w] | Lorena et al. 2018 |
 | linear_r2 | R2 = 1 - sum e^2 / sum (y - m)^2, e the residuals of least squares on the columns | [0, 1] | Soares & Brazdil 2000 |
-| linear_r2_adj | 1 - (1 - R2) (n - 1) / (n - p - 1), p the columns that are no combination of others | (-inf, 1] | Theil 1961 |
+| linear_r2_adj | 1 - (1 - R2) (n - 1) / (n - p - 1), p the columns of whose variance others leave more than 1e-12 | (-inf, 1] | Theil 1961 |
 | reg_l1 | L1: mean abs(e), of y scaled to [0, 1] | [0, 1/2] | Lorena et al. 2018 |
 | reg_l2 | L2: mean e^2, of y scaled to [0, 1] | [0, 1/4] | Lorena et al. 2018 |
 
@@ -52,8 +52,16 @@ from metadb.protocols import Floats
 WIDEST = 5_000
 """A line is fitted to at most so many columns (200 MB of cross products)."""
 
-DEPENDENT = 1e-10
-"""A column counts as a combination of others if they explain all but this share of it."""
+DEPENDENT = 1e-12
+"""A column counts as a combination of others if they explain all but this share of its variance:
+cross products are rounded to about 1e-15."""
+
+ILL = 1e-6
+"""With a column of which others leave less than this share, the line is fitted to its residuals
+once more."""
+
+NOTHING = 1e-12
+"""A mean that is so much smaller than the standard deviation is 0 but for rounding."""
 
 CONSTANT = "the target is constant"
 UNTOLD = "no column varies, or the target is constant"
@@ -62,7 +70,9 @@ NO_LINE = f"there is no attribute, more than {WIDEST:,} columns, or the target i
 REGRESSION: dict[str, Feature] = {
     "target_skewness": Feature(CONSTANT, kinds=KIND),
     "target_kurtosis": Feature(CONSTANT, kinds=KIND),
-    "target_cv": Feature("the mean of the target is 0, or there is one instance", kinds=KIND),
+    "target_cv": Feature(
+        "the mean of the target is 0, or 0 but for rounding, or there is one instance", kinds=KIND
+    ),
     "target_outliers": Feature(kinds=KIND),
     "target_distinct": Feature(kinds=KIND),
     "target_zero": Feature(kinds=KIND),
@@ -117,7 +127,7 @@ def _target(ordered: Floats, scaled: Scaled) -> Iterator[Found]:
     yield "target_kurtosis", float(((z * z) ** 2).mean()) - 3
     with np.errstate(over="ignore"):  # all but constant: s / m is 0 then
         m = abs(scaled.low[0] / scaled.span[0] + scaled.mean[0])
-    yield "target_cv", s / m if m > 0 else np.nan
+    yield "target_cv", s / m if m > NOTHING * s else np.nan
     q1, q3 = quantiles(ordered[None], np.array([n]), np.array([0.25, 0.75]))[0]
     fence = 1.5 * (q3 - q1)
     outside = (ordered < q1 - fence) | (ordered > q3 + fence)
@@ -185,10 +195,12 @@ def _pieces(blocks: Iterable[Floats]) -> Iterator[Floats]:
 
 
 def _line(table: Table, columns: _Columns, y: Floats) -> Iterator[Found]:
-    """How well least squares on all columns fit the target (n,), scaled: two passes.
+    """How well least squares on all columns fit the target (n,), scaled: two passes, or three.
 
     The normal equations of columns of length 1, by Cholesky with pivots: it leaves out columns
-    that are combinations of others. The residuals are then taken from the data.
+    that are combinations of others. The residuals are then taken from the data, and where columns
+    are nearly combinations of others, what was rounded in the slopes from the residuals (Björck
+    1967, Iterative Refinement of Linear Least Squares Solutions).
     """
     from scipy.linalg import lapack, solve_triangular
 
@@ -212,11 +224,15 @@ def _line(table: Table, columns: _Columns, y: Floats) -> Iterator[Found]:
     root, pivots, rank, _ = lapack.dpstrf(cross.T, tol=DEPENDENT, overwrite_a=1)
     used = pivots[:rank] - 1
     root = root[:rank, :rank]
-    slopes = np.zeros(table.width)
-    slopes[used] = solve_triangular(root, solve_triangular(root, with_y[used], trans="T"))
     residual = y.copy()
-    for which, z in blocks():
-        residual[which] -= slopes @ z
+    ill = rank > 0 and root[-1, -1] ** 2 < ILL  # pivots fall
+    for _ in range(2 if ill else 1):
+        slopes = np.zeros(table.width)
+        slopes[used] = solve_triangular(root, solve_triangular(root, with_y[used], trans="T"))
+        with_y[:] = 0.0
+        for which, z in blocks():
+            residual[which] -= slopes @ z
+            with_y += z @ residual[which]
     residual -= residual.mean()
     unexplained = min(1.0, float(residual @ residual) / float(y @ y))
     yield "linear_r2", 1 - unexplained

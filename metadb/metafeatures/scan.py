@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -55,6 +56,9 @@ WIDE = 100
 """Of more numeric attributes than this, DuckDB cannot read all side by side in little memory (it
 holds a page of each, about 1 MB): their numbers are unpacked into a file, some attributes at a
 time."""
+
+PREFIX = "metadb-scan-"
+"""What the temporary folders are called, then the process."""
 
 CODES, NUMBERS = "codes", "numbers"
 """The files in the temporary folder."""
@@ -228,9 +232,10 @@ def scan_file(
             later read of the table raises it too, where the file turns out to be broken there.
     """
     path = Path(path)
+    _sweep(Path(folder or tempfile.gettempdir()))
     text = suffix_of(path, kind, header, (*TEXTS, ".parquet")) in TEXTS
     with (
-        tempfile.TemporaryDirectory(prefix="metadb-scan-", dir=folder) as scratch,
+        tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=folder) as scratch,
         closing(_Engine(memory, Path(scratch))) as engine,
     ):
         source = _Source(
@@ -248,6 +253,19 @@ def scan_file(
         if header is None and is_unnamed(names):
             table = replace(table, notes=(HEADLESS, *table.notes))
         yield table
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed have left behind."""
+    for left in folder.glob(f"{PREFIX}*"):
+        process = left.name.removeprefix(PREFIX).partition("-")[0]
+        try:
+            if process.isdecimal():
+                os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (PermissionError, OverflowError):  # it lives, and is another user's
+            continue
 
 
 @dataclass(frozen=True)

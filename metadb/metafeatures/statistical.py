@@ -23,7 +23,7 @@ the columns and the classes, so that r_i^2 are the eigenvalues of T^-1 B.
 | iq_range | q_3 - q_1 | [0, inf) | Ali & Smith-Miles 2006 |
 | mad | 1.4826 times the median of abs(x - q_2) | [0, inf) | Ali & Smith 2006 |
 | skewness | m_3 / s^3, b_1 of Joanes & Gill 1998 | (-inf, inf) | Michie et al. 1994 |
-| kurtosis | m_4 / s^4 - 3, b_2 of Joanes & Gill 1998 | (-3, inf) | Michie et al. 1994 |
+| kurtosis | m_4 / s^4 - 3, b_2 of Joanes & Gill 1998 | [-2.75, inf), -2.75 where p = 2 | Michie et al. 1994 |
 | sparsity | (p / v - 1) / (p - 1), v distinct values; of each attribute, categorical ones too | [0, 1] | Salama et al. 2013 |
 | nr_outliers | columns with a value below q_1 - 1.5 (q_3 - q_1) or above q_3 + 1.5 (q_3 - q_1) | [0, w] | Köpf & Iglezakis 2002 |
 | nr_norm | columns that pass Shapiro & Wilk's test (Royston 1995) on the first 5,000 instances, p-value > 0.05 | [0, w] | Köpf et al. 2000 |
@@ -40,8 +40,8 @@ the columns and the classes, so that r_i^2 are the eigenvalues of T^-1 B.
 | lh_trace | sum r_i^2 / (1 - r_i^2) = trace(W^-1 B) | [0, inf) | Lawley 1938, Hotelling 1951 |
 | roy_root | r_1^2 / (1 - r_1^2), the largest eigenvalue of W^-1 B | [0, inf) | Roy 1953 |
 
-The names are those of pymfe (Alcobaça et al. 2020); where its values are others, the documentation
-of the group says why. A constant column has no skewness, kurtosis and cor and is not normal.
+The names are those of pymfe (Alcobaça et al. 2020); where its values are others, docs/metafeatures-parity.md
+says why. A constant column has no skewness, kurtosis and cor and is not normal.
 
 Michie, Spiegelhalter & Taylor 1994, Machine Learning, Neural and Statistical Classification
 (STATLOG); Joanes & Gill 1998, Comparing Measures of Sample Skewness and Kurtosis; Engels &

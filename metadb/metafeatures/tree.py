@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from metadb.metafeatures.cart import Places, Singles, Tree, ends, grow
 from metadb.metafeatures.nearest_neighbour import level
 from metadb.metafeatures.table import CELLS, Table
+from metadb.protocols import Floats
 
 BRANCHES = 10_000
 """Below so many cells most time goes into the nodes, and scikit-learn's are cheaper."""
@@ -26,6 +27,11 @@ CLASSES = 3
 
 LARGE = 4 * CELLS
 """Above so many cells scikit-learn grows the tree: it needs less memory."""
+
+FINE = 2.0**32
+"""Into so many steps the range of a target is divided. That is finer than trees see (nodes with a
+variance up to 2e-16 are leaves); sums of 2 million targets are exact, so that splits that are
+equally good are so in any unit, whatever the order of the terms."""
 
 
 def singles(table: Table) -> Singles:
@@ -54,10 +60,10 @@ def tree_of(
 ) -> Tree:
     """The tree of a table, grown on all instances or those of `within` (n,).
 
-    That of `DecisionTreeClassifier(max_depth=depth, random_state=seed)` on `Table.matrix`, or for
-    a regression of `DecisionTreeRegressor`, whoever grows it: see `_is_ours`.
+    That of `DecisionTreeClassifier(max_depth=depth, random_state=seed)` on `Table.matrix`,
+    whoever grows it: see `_is_ours`; for a regression see `_of_numbers`.
     """
-    x, y = singles(table), np.asarray(table.y)
+    x, y = singles(table), _target(table)
     if not _is_ours(table):
         if within is not None:
             x, y = x[:, within], y[within]
@@ -70,7 +76,7 @@ def tree_of(
 
 def node_of(table: Table, attribute: int, seed: int, within: NDArray[np.bool_]) -> Tree:
     """The tree with one split, on this attribute, grown on the instances `within` (n,)."""
-    x, y = singles(table)[attribute], np.asarray(table.y)
+    x, y = singles(table)[attribute], _target(table)
     if table.kind == "regression":
         tree = _by_sklearn(x[None, within], y[within], table.kind, seed, 1)
     else:
@@ -81,6 +87,12 @@ def node_of(table: Table, attribute: int, seed: int, within: NDArray[np.bool_]) 
         tree = grow(x[None], order, y, seed=seed, max_depth=1)
     feature = np.where(tree.is_leaf, -1, attribute)
     return replace(tree, feature=feature)
+
+
+def _target(table: Table) -> NDArray[Any]:
+    """The classes, or the targets at a scale whose squares are finite."""
+    y = np.asarray(table.y)
+    return level(y.astype(float)) if table.kind == "regression" else y
 
 
 def _is_ours(table: Table) -> bool:
@@ -101,15 +113,67 @@ def _is_ours(table: Table) -> bool:
 
 
 def _by_sklearn(x: Singles, y: NDArray[Any], kind: str, seed: int, max_depth: int | None) -> Tree:
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+    from sklearn.tree import DecisionTreeClassifier
 
+    if kind == "regression":
+        return _of_numbers(x, y, seed, max_depth)
     # No catch_warnings: it is not for threads, and a time limit may leave this one behind.
     warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
-    if kind == "regression":
-        model = DecisionTreeRegressor(max_depth=max_depth, random_state=seed)
-        return from_sklearn(model.fit(x.T, level(y)))
     model = DecisionTreeClassifier(max_depth=max_depth, random_state=seed)
     return from_sklearn(model.fit(x.T, y))
+
+
+def _of_numbers(x: Singles, y: Floats, seed: int, max_depth: int | None) -> Tree:
+    """The tree of `DecisionTreeRegressor`, whatever the unit and the offset of the target.
+
+    What scikit-learn takes for a pure node rests on both: here the target ranges from -1/2 to 1/2.
+    """
+    from sklearn.tree import DecisionTreeRegressor
+
+    low, span = float(y.min()), float(np.ptp(y)) or 1.0
+    z = np.rint((y - low) / span * FINE) / FINE - 0.5
+    model = DecisionTreeRegressor(max_depth=max_depth, random_state=seed).fit(x.T, z)
+    tree = _pruned(from_sklearn(model), model.tree_.impurity, model.apply(x.T), z)
+    return replace(tree, answer=(tree.answer + 0.5) * span + low)
+
+
+def _pruned(tree: Tree, impurity: Floats, leaf: NDArray[np.intp], y: Floats) -> Tree:
+    """The tree without splits of equal targets, whose variance is rounding.
+
+    Args:
+        impurity: The variance of each node, (nodes,).
+        leaf: In which leaf each target `y` (n,) is, (n,).
+    """
+    low, high = np.full(len(tree.left), np.inf), np.full(len(tree.left), -np.inf)
+    np.minimum.at(low, leaf, y)
+    np.maximum.at(high, leaf, y)
+    left, right = tree.left.copy(), tree.right.copy()
+    some = np.flatnonzero(~tree.is_leaf)
+    while len(some):  # from the leaves upwards; what is no leaf yet has no `low` that is `high`
+        one, two = left[some], right[some]
+        equal = (low[one] == high[one]) & (low[two] == high[two]) & (low[one] == low[two])
+        low[some[equal]] = high[some[equal]] = low[one[equal]]
+        some = some[equal]
+        left[some] = right[some] = -1
+        some = np.flatnonzero(left >= 0) if len(some) else some
+    if (left == tree.left).all():
+        return tree
+    inner = left >= 0
+    weight = tree.size * np.where(low == high, 0.0, impurity)
+    decrease = weight[inner] - weight[left[inner]] - weight[right[inner]]
+    importance = np.bincount(tree.feature[inner], decrease, minlength=len(tree.importance))
+    kept = np.zeros(len(left), bool)
+    kept[0] = kept[left[inner]] = kept[right[inner]] = True
+    place = np.append(np.cumsum(kept) - 1, -1)  # of -1 too
+    return Tree(
+        place[left[kept]],
+        place[right[kept]],
+        np.where(inner, tree.feature, -1)[kept],
+        np.where(inner, tree.threshold, -1.0)[kept],
+        tree.size[kept],
+        tree.answer[kept],
+        importance / (importance.sum() or 1.0),
+    )
 
 
 def from_sklearn(model: Any) -> Tree:

@@ -130,6 +130,42 @@ def test_what_was_described_is_kept_once(said, flowers: Path, tmp_path: Path) ->
     assert gone == {r["name"] for r in rows if r["value"] is None}
 
 
+def test_a_load_of_its_own_can_be_taken_back(said, flowers: Path, tmp_path: Path) -> None:
+    store, other = tmp_path / "store", tmp_path / "other.csv"
+    other.write_text(flowers.read_text().replace("yes", "oui"))
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(flowers.read_text())
+    for path in (flowers, other, renamed):  # the same data under another name are the same
+        words = ["--groups", "simple", "--record", "--store", store]
+        code, _, err = said("describe", path, *words)
+        assert code == 0, err
+    with Store(store) as opened:
+        assert len(opened.tasks()) == 2
+        first = next(r["load"] for r in opened.sql("select load from loads order by recorded_at"))
+    assert said("forget", first, "--store", store)[0] == 0
+    with Store(store) as opened:
+        assert len(opened.tasks()) == 1
+
+
+def test_what_a_time_limit_cut_short_is_not_kept(said, flowers: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    words = ["describe", flowers, "--record", "--store", store]
+    _, _, err = said(*words, "--time-limit", 0.001)
+    assert "not kept: " in err
+    with Store(store) as opened:
+        assert set(opened.sql("select distinct status from metafeatures").column("status")) <= {
+            "ok",
+            "undefined",
+        }
+    assert said(*words)[0] == 0
+
+
+def test_groups_that_say_nothing_of_a_kind(said, flowers: Path) -> None:
+    code, out, err = said("describe", flowers, "--groups", "regression")
+    assert (code, out.strip()) == (0, "")
+    assert "of a classification these groups say nothing: regression" in err
+
+
 def test_nearest_tasks_for_a_users_file(said, flowers: Path, sample: Path) -> None:
     words = ("recommend", "--data", flowers, "--space", "classifier", "-k", 3)
     code, out, err = said(*words, "--recommender", "nearest", "--store", sample, "--json")
@@ -148,6 +184,11 @@ def test_nearest_tasks_for_a_users_file(said, flowers: Path, sample: Path) -> No
         (["FILE", "--no-target", "--target", "sold"], 2, "--no-target says"),
         (["FILE", "--time-limit", "0"], 1, "the time limit is 0.0 s; give more than 0"),
         (["FILE", "--sample", "-1"], 2, "give a number of rows"),
+        (["FILE", "--kind", "clustering", "--target", "sold"], 2, "a clustering has no target"),
+        (["FILE", "--record", "--seed", "3"], 2, "leave --sample and --seed out"),
+        (["FILE", "--seed", "-3"], 1, "the seed is -3"),
+        (["FILE", "--groups"], 2, "say which groups"),
+        (["FILE", "--chart", "no-such-folder/a.html"], 1, "there is no folder"),
         (["FILE", "--kind", "regression"], 1, "is text; regression needs numbers"),
     ],
 )

@@ -46,14 +46,14 @@ def ran(groups: dict[str, Group], table: Table, limit_s: float | None = None) ->
     )
 
 
-def slow(cost_s: float) -> Group:
+def slow(cost_s: float, name: str = "slow") -> Group:
     """A group that takes so long for each instance."""
 
     def compute(table: Table, seed: int) -> Iterator[Found]:
         time.sleep(cost_s * table.n)
-        yield "slow", float(table.n)
+        yield name, float(table.n)
 
-    return Group(compute, {"slow": Feature()})
+    return Group(compute, {name: Feature()})
 
 
 def test_the_same_seed_gives_the_same_values() -> None:
@@ -94,7 +94,7 @@ def test_with_a_time_limit_the_largest_sample_in_time_stands() -> None:
 
 
 def test_what_is_not_reached_says_so() -> None:
-    found = ran({"slow": slow(1.0), "more": slow(1.0)}, numbers(10, 2), limit_s=1e-6)
+    found = ran({"slow": slow(1.0), "more": slow(1.0, "more")}, numbers(10, 2), limit_s=1e-6)
     assert {v.status for v in found.by_name.values()} == {"timeout"}
     assert found.by_name["slow"].reason == "the time limit of 1e-06 s came first"
     assert math.isnan(found["slow"])
@@ -144,6 +144,18 @@ def test_ones_own_group_that_fails_says_so() -> None:
         assert found.by_name["mine"].status == "failed"
 
 
+def test_a_dict_will_do_but_no_name_twice() -> None:
+    found = ran({"mine": Group(lambda table, seed: {"n": 2.0})}, numbers(5, 1))
+    assert found["n"] == 2.0
+    with pytest.raises(InvalidRows, match="group 'mine' says 'nr_inst', which is a value of"):
+        ran(
+            {"simple": METAFEATURES["simple"], "mine": Group(lambda table, seed: {"nr_inst": 1.0})},
+            numbers(5, 1),
+        )
+    silent = ran({"mine": Group(slow(1.0).compute)}, numbers(10, 2), limit_s=1e-3)
+    assert silent.by_name["mine"].status == "timeout"
+
+
 def test_what_was_hurried_is_not_kept() -> None:
     table = numbers(100_000, 2)
     found = ran({"slow": slow(2e-4), "simple": METAFEATURES["simple"]}, table, limit_s=1.0)
@@ -173,7 +185,7 @@ def test_ones_own_group_is_a_function_in_the_registry(monkeypatch: pytest.Monkey
         yield "ink", float(table.matrix.sum())
         yield "row_ink", table.matrix.sum(axis=1)
 
-    monkeypatch.setitem(METAFEATURES, "pixels", Group(ink))
+    monkeypatch.setitem(METAFEATURES, "pixels", ink)  # a plain function will do
     x = RNG.random((20, 4))
     found = extract(x, np.arange(20) % 2, groups=["pixels"])
     assert found["ink"] == pytest.approx(x.sum())
@@ -230,7 +242,7 @@ def test_what_cannot_be_asked_is_said() -> None:
         extract(np.zeros((3, 1)), [0, 1, 0], time_limit_s=0)
     with pytest.raises(InvalidRows, match="the sample is 0 instances"):
         extract(np.zeros((3, 1)), [0, 1, 0], sample=0)
-    with pytest.raises(InvalidRows, match="the seed is -1; give 0 or more"):
+    with pytest.raises(InvalidRows, match="the seed is -1; give a whole number"):
         extract(np.zeros((3, 1)), [0, 1, 0], seed=-1)
     assert not extract(np.zeros((3, 1)), [0, 1, 0], groups=[])
     assert (

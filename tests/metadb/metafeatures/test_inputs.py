@@ -110,6 +110,8 @@ def test_the_target_tells_the_kind_unless_it_is_given() -> None:
         (pd.DataFrame({"z": [[1], [2]]}), [1, 2], "column 'z' holds list"),
         (X, [None] * 90, "the target 'y' is missing in every row"),
         (X.astype(complex), Y, "X holds complex128 values"),
+        ("data.csv", None, "data.csv is a path; extract_file reads a data file"),
+        (X, np.eye(3)[Y], r"y has shape \(90, 3\); give one value an instance"),
         ([[1, 2], [3]], [0, 1], "the rows of X differ in length"),
         (sp.csr_matrix((100_000, 100_000)), None, "100,000 x 100,000 cells"),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn import datasets
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from metadb.datafile import read_data
@@ -19,12 +19,13 @@ from metadb.metafeatures import table_of
 from metadb.metafeatures.folds import folds
 from metadb.metafeatures.landmarking import LANDMARKING, landmarking
 from metadb.metafeatures.table import Arrays, Table
+from metadb.metafeatures.tree import FINE
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "tabular"
 FILES = ("breast.cancer", "car", "credit.g", "glass", "vehicle", "zoo")
 BUNCHES = ("iris", "wine", "breast_cancer")
 NAMES = ("seeded", "grown here", *BUNCHES, *FILES)
-EXACT = ("random_node", "naive_bayes", "best_node", "linear_discr", "worst_node")
+EXACT = ("random_node", "naive_bayes", "best_node", "linear_discr")
 
 
 def table(x, y, kind="classification"):
@@ -62,6 +63,22 @@ def said(t, seed=0):
     return dict(landmarking(t, seed))
 
 
+def splits(t):
+    """Training and test instances of each fold."""
+    return [(np.setdiff1d(np.arange(t.n), test), test) for test in folds(t)]
+
+
+def importance(t, train, seed=0):
+    """Of the attributes of a classification, in scikit-learn's tree."""
+    model = DecisionTreeClassifier(random_state=seed).fit(t.matrix[train], t.y[train])
+    return model.feature_importances_
+
+
+def of_range_1(y):
+    """A target as the trees of a regression get it."""
+    return np.rint((y - y.min()) / np.ptp(y) * FINE) / FINE - 0.5
+
+
 def extremes(x, y, train, test):
     """The lowest and the highest accuracy of the nearest neighbour, over all ways to break ties."""
     square = ((x[test][:, None] - x[train][None]) ** 2).sum(axis=2)
@@ -84,17 +101,41 @@ def test_the_values_are_pymfes_with_another_seed():
         np.testing.assert_allclose(found[feature], expected[feature], rtol=1e-9, err_msg=feature)
 
 
+@pytest.mark.parametrize(("name", "seed"), [(name, 0) for name in NAMES] + [("vehicle", 7)])
+def test_of_equally_unimportant_attributes_we_take_the_first_and_pymfe_any(name, seed):
+    t = named(name)
+    found, expected = said(t, seed)["worst_node"], pymfes(name, seed)["worst_node"]
+    for i, (train, test) in enumerate(splits(t)):
+        share = importance(t, train, seed)
+        accuracies = []
+        for lowest in np.flatnonzero(share == share.min()):
+            stump = DecisionTreeClassifier(max_depth=1, random_state=seed)
+            stump.fit(t.matrix[train][:, [lowest]], t.y[train])
+            accuracies.append(stump.score(t.matrix[test][:, [lowest]], t.y[test]))
+        assert found[i] == pytest.approx(accuracies[0])
+        assert np.isclose(expected[i], accuracies).any()
+
+
+def test_of_equally_important_attributes_the_first_column_ranks_lowest():
+    x = np.zeros((400, 30))
+    x[:, 11] = np.arange(400) % 2  # all others tell nothing and have no importance
+    t = table(x, np.arange(400) % 2)
+    rest = [i for i in range(30) if i != 11]
+    for split in module._splits(t, 0):
+        assert module._ranking(t, split).tolist() == [*rest, 11]
+
+
 @pytest.mark.parametrize("feature", ["one_nn", "elite_nn"])
 @pytest.mark.parametrize("name", NAMES)
 def test_between_the_lowest_and_the_highest_that_ties_allow_lie_pymfe_and_we(name, feature):
     t = named(name)
     found, expected = said(t)[feature], pymfes(name)[feature]
-    for i, test in enumerate(folds(t)):
-        train = np.setdiff1d(np.arange(t.n), test)
+    for i, (train, test) in enumerate(splits(t)):
         x = t.matrix
         if feature == "elite_nn":
-            model = DecisionTreeClassifier(random_state=0).fit(x[train], t.y[train])
-            x = x[:, np.argsort(model.feature_importances_)[-1:]]
+            share = importance(t, train)
+            assert (share == share.max()).sum() == 1
+            x = x[:, [share.argmax()]]
         low, high = extremes(x, t.y, train, test)
         assert low - 1e-12 <= expected[i] <= high + 1e-12
         assert low - 1e-12 <= found[i] <= high + 1e-12
@@ -122,10 +163,26 @@ def test_the_folds_are_scikit_learns(n, k):
         expected = [test for _, test in StratifiedKFold(n_folds).split(y, y)]
     for one, two in zip(folds(table(np.ones((n, 1)), y)), expected, strict=True):
         assert np.array_equal(one, two)
-    expected = [test for _, test in KFold(10).split(y)]
-    of_regression = folds(table(np.ones((n, 1)), y * 1.0, "regression"))
-    for one, two in zip(of_regression, expected, strict=True):
-        assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("n", [10, 25, 101, 1000])
+def test_the_folds_of_a_regression_are_dealt_by_the_rank_of_the_target(n):
+    y = np.random.default_rng(n).integers(0, n // 2, n) * 1.0
+    found = folds(table(np.ones((n, 1)), y, "regression"))
+    assert np.array_equal(np.sort(np.concatenate(found)), np.arange(n))
+    assert np.ptp([len(test) for test in found]) <= 1
+    assert all((np.diff(test) > 0).all() for test in found)
+    rows = np.sort(y)
+    for i, test in enumerate(found):
+        assert np.array_equal(np.sort(y[test]), rows[i::10])
+
+
+def test_a_regression_sorted_by_its_target_can_be_learnt():
+    rng = np.random.default_rng(0)
+    y = np.sort(rng.normal(size=300))
+    found = said(table((y + 0.1 * rng.normal(size=300))[:, None], y, "regression"))
+    assert found["r2_linear"].min() > 0.9  # with folds one after the other it is far below 0
+    assert found["r2_one_nn"].min() > 0.8
 
 
 def test_of_a_regression_r2_is_against_the_mean_of_the_training_folds():
@@ -133,9 +190,9 @@ def test_of_a_regression_r2_is_against_the_mean_of_the_training_folds():
     t = table(x, y, "regression")
     found = said(t)
     drawn = np.random.RandomState(0).randint(0, 10, size=1)
-    for i, (train, test) in enumerate(KFold(10).split(x)):
-        model = DecisionTreeRegressor(random_state=0).fit(x[train], y[train])
-        rank = np.argsort(model.feature_importances_)
+    for i, (train, test) in enumerate(splits(t)):
+        model = DecisionTreeRegressor(random_state=0).fit(x[train], of_range_1(y[train]))
+        rank = np.argsort(model.feature_importances_, kind="stable")
         stump = DecisionTreeRegressor(max_depth=1, random_state=0)
         constant = np.c_[np.ones(len(x)), x]
         near = ((x[test][:, None] - x[train][None]) ** 2).sum(axis=2).argmin(axis=1)

@@ -75,6 +75,31 @@ def test_what_does_not_vary_tells_naive_bayes_nothing():
     assert naive_bayes.predict(x, y, x).tolist() == [1] * 9
 
 
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e15, 1e-300])
+def test_a_constant_is_recognised_however_it_is_rounded(value):
+    x, y = np.full((100, 3), value), (np.arange(100) >= 30).astype(np.int64)
+    assert naive_bayes.predict(x, y, x[:5]).tolist() == [1] * 5
+    x, y, new = halves("iris")
+    expected = naive_bayes.predict(x, y, new)
+    beside = [np.c_[part, np.full(len(part), value)] for part in (x, new)]
+    assert np.array_equal(naive_bayes.predict(beside[0], y, beside[1]), expected)
+    line = fit_line(x, x[:, 0] + y, new)
+    found = fit_line(beside[0], x[:, 0] + y, beside[1])
+    np.testing.assert_allclose(found, line, rtol=1e-12)
+
+
+def test_the_offset_of_an_attribute_is_nothing_to_the_discriminant_and_the_line():
+    x = np.round(RNG.normal(size=(1000, 3)) * 1024) / 1024  # so that 1e12 + x is exact
+    y = (x[:, 0] + RNG.normal(size=1000) > 0).astype(np.int64)
+    line = fit_line(x[:700], x[:700].sum(axis=1), x[700:])
+    found = fit_line(1e12 + x[:700], x[:700].sum(axis=1), 1e12 + x[700:])
+    np.testing.assert_allclose(found, line, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(line, x[700:].sum(axis=1), rtol=1e-9, atol=1e-9)
+    expected = linear_discriminant.predict(x[:700], y[:700], x[700:])
+    found = linear_discriminant.predict(1e12 + x[:700], y[:700], 1e12 + x[700:])
+    assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("shape", [(80, 5), (40, 60)])
 def test_the_line_is_that_of_least_squares(shape):
     x = RNG.normal(size=shape)

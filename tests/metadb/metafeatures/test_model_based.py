@@ -17,6 +17,7 @@ from metadb.metafeatures import table_of
 from metadb.metafeatures.features import summarise
 from metadb.metafeatures.model_based import MODEL_BASED, model_based
 from metadb.metafeatures.table import Arrays, Table
+from metadb.metafeatures.tree import FINE, tree_of
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "tabular"
 FILES = ("car", "credit.g", "glass", "vehicle", "zoo")
@@ -112,11 +113,54 @@ def test_one_leaf_has_no_splits_and_holds_its_class():
 
 def test_the_tree_of_a_regression_is_scikit_learns():
     x, y = datasets.load_diabetes(return_X_y=True)
+    y = y + np.random.default_rng(0).normal(size=len(y))  # no two are equal
     found = said(table(x, y, "regression"))
-    model = DecisionTreeRegressor(random_state=0).fit(x, y)
+    of_range_1 = np.rint((y - y.min()) / np.ptp(y) * FINE) / FINE - 0.5
+    model = DecisionTreeRegressor(random_state=0).fit(x, of_range_1)
     assert found["leaves"] == model.get_n_leaves()
     assert found["leaves_branch"].max() == model.get_depth()
     np.testing.assert_allclose(found["var_importance"], model.feature_importances_)
+
+
+UNITS = {
+    "tiny": lambda y: y * 1e-9,
+    "large": lambda y: y * 1e9,
+    "huge": lambda y: y * 1e300,
+    "off 0": lambda y: y + 1e6,
+    "rounded": lambda y: y / 7 + 0.3,
+}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("data", ["diabetes", "many ties"])
+def test_unit_and_offset_of_the_target_do_not_matter(data, unit):
+    if data == "diabetes":
+        x, y = datasets.load_diabetes(return_X_y=True)
+    else:
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(1000, 4)).round(2)
+        y = rng.integers(0, 9, 1000) + 3.0 * (x[:, 0] > 0)
+    found, expected = said(table(x, UNITS[unit](y), "regression")), said(table(x, y, "regression"))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-7, atol=1e-15, err_msg=name)
+
+
+def test_equal_targets_are_not_split():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2000, 3))
+    y = (3 * (x[:, 0] > 0) + 2 * (x[:, 1] > 0)) * 0.37 + 40.1  # four leaves, of equal targets each
+    t = table(x, y, "regression")
+    found, tree = said(t), tree_of(t, 0)
+    assert (found["leaves"], found["nodes"]) == (4, 3)
+    assert found["var_importance"].sum() == pytest.approx(1)
+    assert found["var_importance"][2] == 0
+    assert sorted(tree.size[tree.is_leaf]) == sorted(np.unique(y, return_counts=True)[1])
+    np.testing.assert_allclose(np.sort(tree.answer[tree.is_leaf]), np.unique(y), atol=1e-9)
+    assert tree.answer[0] == pytest.approx(y.mean(), rel=1e-9)
+    assert (
+        tree.size[~tree.is_leaf]
+        == tree.size[tree.left[~tree.is_leaf]] + tree.size[tree.right[~tree.is_leaf]]
+    ).all()
 
 
 @pytest.mark.parametrize("n", range(1, 11))

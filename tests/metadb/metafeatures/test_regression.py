@@ -194,6 +194,35 @@ def test_units_do_not_matter() -> None:
             np.testing.assert_allclose(mine, right, rtol=1e-6, atol=1e-9, err_msg=feature)
 
 
+def test_a_line_along_what_two_columns_differ_in_is_found() -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(0)
+    x, d, noise = rng.normal(size=(3, 500))
+    both, y = np.stack([x, x + 3e-6 * d]), d + 0.1 * noise
+    found = dict(regression(numeric(both, y)))
+    expected = linear_model.LinearRegression(tol=1e-12).fit(both.T, y).score(both.T, y)
+    assert expected > 0.98
+    assert found["linear_r2"] == pytest.approx(expected, rel=1e-7)
+    same = np.stack([x, 3 * x + 1])  # but for rounding
+    assert dict(regression(numeric(same, y)))["linear_r2"] == pytest.approx(
+        dict(regression(numeric(same[:1], y)))["linear_r2"], abs=1e-9
+    )
+
+
+def test_a_mean_that_is_0_but_for_rounding_has_no_coefficient_of_variation() -> None:
+    for y in np.random.default_rng(0).normal(size=(20, 1000)) * 7 + 3:
+        standardised = (y - y.mean()) / y.std()
+        assert abs(standardised.mean()) < 1e-14
+        assert np.isnan(dict(regression(numeric(y[None], standardised)))["target_cv"])
+        found = dict(regression(numeric(y[None], standardised + 1e-9)))
+        assert found["target_cv"] == pytest.approx(1e9, rel=1e-3)
+
+
+def test_two_targets_have_the_lowest_kurtosis() -> None:
+    found = dict(regression(numeric(np.ones((1, 2)), np.array([0.0, 1.0]))))
+    assert found["target_kurtosis"] == pytest.approx(-2.75)
+
+
 @pytest.mark.parametrize("name", ["mixed", "missing", "many columns"])
 def test_pieces_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = dict(regression(load(name)))

@@ -23,7 +23,7 @@ def table(x, y, kind="classification"):
 
 
 TABLES = {
-    "classification": table(*datasets.make_classification(300, 8, n_informative=4, random_state=0)),
+    "classification": table(*datasets.make_classification(600, 8, n_informative=4, random_state=0)),
     "regression": table(*datasets.load_diabetes(return_X_y=True), "regression"),
 }
 

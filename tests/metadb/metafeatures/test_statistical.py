@@ -89,6 +89,23 @@ KNOWN = ("seed1", "seed2", "mixed", "iris", "wine", "breast_cancer")
 COMPLETE = ("credit.g", "diabetes", "glass", "vehicle", "zoo")
 
 
+def test_small_eigenvalues_beside_a_wide_column_do_not_rest_on_the_order():
+    from sklearn import datasets
+
+    x, y = datasets.load_wine(return_X_y=True)
+    rng = np.random.default_rng(0)
+    wide = np.sort(rng.uniform(1e12, 1e13, len(x)))
+    # what the wide column leaves of the others: 1e25 beside 1e-2 loses nothing of it
+    z = x - x.mean(axis=0)
+    along = (wide - wide.mean()) / np.linalg.norm(wide - wide.mean())
+    left = z - np.outer(along, along @ z)
+    expected = np.linalg.svd(left / np.sqrt(len(x) - 1), compute_uv=False)[::-1] ** 2
+    x = np.c_[x[:, :6], wide, x[:, 6:]]
+    for _ in range(4):
+        found = values(numbers(x[:, rng.permutation(14)], y))["eigenvalues"]
+        np.testing.assert_allclose(found[:-1], expected, rtol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore")  # pymfe's own
 @pytest.mark.parametrize("data", [*KNOWN, *COMPLETE])
 def test_the_values_are_those_of_pymfe(data):
