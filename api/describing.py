@@ -61,6 +61,7 @@ class Described:
                     "reason": v.reason,
                     "cost_s": v.cost_s,
                     "instances": v.instances,
+                    "hurried": v.hurried,
                 }
                 for name, v in self.found.by_name.items()
             },
@@ -284,9 +285,8 @@ def _lines(found: MetaFeatures) -> Iterator[str]:
 
 def _values(mine: dict[str, Any]) -> Iterator[str]:
     many = _summarised(mine)
-    single = {
-        n: v for n, v in mine.items() if n not in {f"{m}.{s}" for m, ss in many.items() for s in ss}
-    }
+    summed = {f"{name}.{s}" for name, summaries in many.items() for s in summaries}
+    single = {name: value for name, value in mine.items() if name not in summed}
     width = max((len(n) for n in (*many, *single)), default=0)
     for name, value in single.items():
         if value.status == "ok":

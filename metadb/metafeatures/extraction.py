@@ -261,6 +261,8 @@ class _Work:
     Args:
         rows: How many instances it looks at at most.
         runs: Instances and seconds of each sample it has been through.
+        thread: What looks at samples beside the others, with a time limit.
+        failed: It is not tried again.
     """
 
     table: Table
@@ -271,6 +273,7 @@ class _Work:
     found: dict[str, Value] = field(default_factory=dict)
     runs: list[tuple[int, float]] = field(default_factory=list)
     thread: Thread | None = None
+    failed: bool = False
 
     def goal(self, work: list[_Work]) -> int:
         """How many instances to look at in the end; as many as the group it goes on from did."""
@@ -280,8 +283,8 @@ class _Work:
         return max((v.instances for v in dict(before.found).values()), default=0)
 
     def finished(self, work: list[_Work]) -> bool:
-        """Whether it has looked at all that it is to look at."""
-        return bool(self.runs) and self.runs[-1][0] == self.goal(work)
+        """Whether it has looked at all that it is to look at, or cannot."""
+        return self.failed or (bool(self.runs) and self.runs[-1][0] == self.goal(work))
 
     def next_size(self, work: list[_Work], budget_s: float) -> int:
         """How many instances to look at next in so many seconds; 0: no more than it did."""
@@ -290,7 +293,7 @@ class _Work:
 
     def _affordable(self, work: list[_Work], budget_s: float) -> int:
         goal, done = self.goal(work), self.runs[-1][0] if self.runs else 0
-        if done == goal:
+        if done == goal or self.failed:
             return 0
         if self.group.whole or self.group.after is not None:
             return goal
@@ -355,7 +358,7 @@ class _Work:
         missing = _missing(self.group, self.table.kind, self.found)
         for feature in missing if self.group.features else [self.name]:
             self.found[feature] = Value(np.nan, self.name, status, why)
-        self.runs.append((self.goal([self]), 0.0))  # it is not tried again
+        self.failed = True
         return False
 
 
