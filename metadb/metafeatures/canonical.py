@@ -320,7 +320,8 @@ def _means_of_columns(data: _Centred, sums: Floats, products: Floats, length: Fl
     if kept.any() and value[kept][0] < ILL * value[-1]:
         sums, products = data.scatter(turn)
         value, vector = np.linalg.eigh(products)
-        turn = vector.T / np.sqrt(value)[:, None]
+        kept = value > TOLERANCE * value.max(initial=0.5)  # rounding may leave one below 0
+        turn = vector[:, kept].T / np.sqrt(value[kept])[:, None]
     return np.asarray(turn @ (sums / np.sqrt(data.sizes)))
 
 

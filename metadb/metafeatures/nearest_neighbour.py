@@ -69,11 +69,10 @@ def space_of(matrix: Floats) -> Space:
     whole = bool((x == np.rint(x)).all())
     z = x - (np.rint(centre) if whole else centre)
     most = float((z * z).sum(axis=0).max(initial=0.0))
-    if not whole:
+    double = whole and 4 * most < 2**52
+    if not double:  # whole numbers may also be too large for single precision
         z = np.ldexp(z, -int(np.frexp(np.abs(z).max(initial=1.0))[1]))
-    return Space(
-        x, np.ascontiguousarray(z.T), whole and 4 * most < 2**24, whole and 4 * most < 2**52
-    )
+    return Space(x, np.ascontiguousarray(z.T), whole and 4 * most < 2**24, double)
 
 
 def nearest(

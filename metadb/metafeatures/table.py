@@ -219,12 +219,13 @@ class Table:
         m = max(1, CELLS // max(1, self.n))
         for start in range(0, self.columns.n_numbers, m):
             x = self.columns.numbers(start, min(start + m, self.columns.n_numbers))  # (m, n)
-            if self.missing[0][start : start + len(x)].any():
-                present = ~np.isnan(x)
-                total = np.where(present, x, 0.0).sum(axis=1)
-                means[start : start + len(x)] = total / np.maximum(1, present.sum(axis=1))
-            else:
-                means[start : start + len(x)] = x.mean(axis=1)
+            n_present = self.n - self.missing[0][start : start + len(x)]
+            x = np.nan_to_num(x, nan=0.0) if (n_present < self.n).any() else x
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = x.sum(axis=1) / np.maximum(1, n_present)
+            for row in np.flatnonzero(~np.isfinite(found)):  # the sum was too large, no value is
+                found[row] = (x[row] / max(1, n_present[row])).sum()
+            means[start : start + len(x)] = found
         return means
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
@@ -292,10 +293,13 @@ class Table:
         else:
             chosen = rng.choice(self.n, size, replace=False)
         chosen = np.sort(chosen)
+        y = None if self.y is None else self.y[chosen]
+        if len(self.class_sizes) > size:  # not all classes are in it
+            y = np.unique(np.asarray(y), return_inverse=True)[1]
         return Table(
             self.columns.take(chosen),
             self.kind,
-            None if self.y is None else self.y[chosen],
+            y,
             target=self.target,
             of=self.n if self.of is None else self.of,
             notes=self.notes,

@@ -198,3 +198,23 @@ def test_a_file_and_its_table_have_the_same_values(tmp_path: Path) -> None:
         "(classification, 3 classes)"
     )
     assert found.known() == pytest.approx(extract(X, Y).known(), rel=1e-12)
+
+
+WILD: dict[str, Any] = {
+    "whole numbers beyond single precision": np.rint(X * 1e25),
+    "times beside huge numbers": np.c_[np.rint(1e18 + Y * 1e9), np.rint(X[:, :1] * 1e30)],
+    "huge with a gap": np.where(X > 1.5, np.nan, np.clip(X, -1.7, 1.7) * 1e308),
+    "fifteen digits": 1e15 + RNG.integers(0, 3, (90, 3)),
+    "one wild column": np.c_[X, np.exp(np.clip(X[:, 0] * 300, -700, 700))],
+}
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression", "clustering"])
+@pytest.mark.parametrize("name", WILD)
+def test_no_number_is_too_large(name: str, kind: str) -> None:
+    y = {"classification": Y, "regression": X[:, 0]}.get(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = extract(WILD[name], y, kind=kind)
+    for each, value in found.by_name.items():
+        assert value.status in ("ok", "undefined"), (each, value.reason)

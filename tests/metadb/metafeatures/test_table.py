@@ -114,7 +114,9 @@ def test_more_classes_than_instances_to_draw() -> None:
         "classification",
         np.arange(n),
     )
-    assert whole.sample(100, seed=0).n == 100
+    part = whole.sample(100, seed=0)
+    assert part.n == 100
+    assert part.class_sizes.tolist() == [1] * 100  # every class of a table occurs in it
 
 
 def test_a_sample_forgets_the_categories_it_does_not_hold() -> None:
