@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from api.metafeature_chart import check_chart, write_chart
 from api.terminal import COMMON, EXIT_OK, Common, opened, printable, remark, say_json
 from metadb.errors import InvalidRows, WrongUsage
 from metadb.records import Rows, Task
@@ -125,6 +124,8 @@ def describe(
             "--record keeps what can be compared with other tasks; leave --sample and --seed out"
         )
     if chart is not None:
+        from api.metafeature_chart import check_chart
+
         check_chart(chart)
     described = describe_file(
         file,
@@ -146,6 +147,8 @@ def describe(
         if left_out:
             remark(common, f"not kept: {left_out} values that the time limit cut short, or failed")
     if chart is not None:
+        from api.metafeature_chart import write_chart
+
         with opened(common) as store:
             write_chart(store, described.task, chart)
         remark(common, f"picture: {chart}")
