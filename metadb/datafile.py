@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from metadb.errors import InvalidRows, MalformedFile, NotFound
-from metadb.tablefile import MAX_CELLS, READERS, TEXTS, is_unnamed, read_csv
+from metadb.tablefile import MAX_CELLS, READERS, TEXTS, bare_suffix, is_unnamed, read_csv
 
 KINDS = ("classification", "regression", "clustering")
 
@@ -127,6 +127,16 @@ def read_data(
     return replace(data, notes=notes)
 
 
+def check_kind(kind: str | None) -> None:
+    """Refuse what is no kind of task; None is to be found out.
+
+    Raises:
+        NotFound: It is none of `KINDS`.
+    """
+    if kind not in (None, *KINDS):
+        raise NotFound(f"no kind of task {kind!r}; there are {', '.join(KINDS)}")
+
+
 def suffix_of(path: Path, kind: str | None, header: bool | None, suffixes: Iterable[str]) -> str:
     """The suffix that says what a file is, `.gz` aside; what cannot be read is refused.
 
@@ -134,11 +144,10 @@ def suffix_of(path: Path, kind: str | None, header: bool | None, suffixes: Itera
         NotFound: There is no such file or kind, or only a CSV file could lack a header.
         MalformedFile: Its suffix is none of `suffixes`, or it is empty.
     """
-    if kind not in (None, *KINDS):
-        raise NotFound(f"no kind of task {kind!r}; there are {', '.join(KINDS)}")
+    check_kind(kind)
     if not path.is_file():
         raise NotFound(f"there is no file {path}; give the path of a data file")
-    suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+    suffix = bare_suffix(path)
     if suffix not in suffixes:
         raise MalformedFile(
             f"{path} ends in {suffix or 'no suffix'!r}; right is one of {', '.join(suffixes)}"

@@ -56,18 +56,23 @@ _INHERITED: list[Snapshot] = []
 os.register_at_fork(after_in_child=lambda: _INHERITED.extend(_OPEN))
 
 
-def connect(memory: str) -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory DuckDB that keeps to `memory` and spills to a folder of its own."""
+def connect(
+    memory: str, **settings: str | int | bool | float | list[str]
+) -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory DuckDB that keeps to `memory` and spills to a folder of its own.
+
+    Args:
+        settings: DuckDB's, where others are wanted than those here.
+    """
     spill = Path(tempfile.gettempdir()) / f"metadb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    con = duckdb.connect(
-        config={
-            "memory_limit": memory,
-            "temp_directory": str(spill),
-            "autoinstall_known_extensions": False,
-            "python_enable_replacements": False,  # SQL sees tables, never the caller's variables
-            "preserve_insertion_order": False,
-        }
-    )
+    config: dict[str, str | int | bool | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(spill),
+        "autoinstall_known_extensions": False,
+        "python_enable_replacements": False,  # SQL sees tables, never the caller's variables
+        "preserve_insertion_order": False,
+    }
+    con = duckdb.connect(config=config | settings)
     con.execute("set enable_progress_bar = false")
     return con
 

@@ -100,6 +100,11 @@ def first_rows(text: str, separator: str, path: Path, n: int = 100) -> list[list
     return first
 
 
+def bare_suffix(path: Path) -> str:
+    """What the name of a file ends in, a `.gz` aside, in lower case."""
+    return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
+
+
 def refuse_binary(content: bytes, path: Path) -> None:
     """Say so if the first bytes of a text file are not text.
 

@@ -32,7 +32,7 @@ from metadb.metafeatures.features import Feature, Found, Group, names_of
 from metadb.metafeatures.inputs import table_from, table_of
 from metadb.metafeatures.openml import from_qualities
 from metadb.metafeatures.table import Table
-from metadb.tablefile import TEXTS
+from metadb.tablefile import TEXTS, bare_suffix
 
 SAMPLE = 10_000
 """Expensive groups look at so many instances of a larger data set, unless told otherwise."""
@@ -100,17 +100,10 @@ def extract_table(
     time_limit_s: float | None = None,
     sample: int | None = SAMPLE,
     seed: int = 0,
-    started: float | None = None,
 ) -> MetaFeatures:
-    """`extract` for what was read already; `started`: `perf_counter()` from which time counts."""
-    return run(
-        table,
-        choose(groups),
-        time_limit_s=time_limit_s,
-        sample=sample,
-        seed=seed,
-        started=perf_counter() if started is None else started,
-    )
+    """`extract` for what was read already."""
+    started, chosen = perf_counter(), choose(groups)
+    return run(table, chosen, time_limit_s=time_limit_s, sample=sample, seed=seed, started=started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +191,9 @@ def _is_large(path: Path) -> bool:
         except (pa.ArrowException, OSError):
             return False  # whose fault it is, its reader says
         return bool(shape.num_rows * shape.num_columns > IN_MEMORY)
-    packed = path.suffix.lower() == ".gz"
-    text = Path(path.stem if packed else path.name).suffix.lower() in TEXTS
-    return text and path.is_file() and path.stat().st_size * (4 if packed else 1) > 8 * IN_MEMORY
+    unpacked = 4 if path.suffix.lower() == ".gz" else 1
+    text = bare_suffix(path) in TEXTS
+    return text and path.is_file() and path.stat().st_size * unpacked > 8 * IN_MEMORY
 
 
 def group_of(name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite, log
 from threading import Thread
 from time import perf_counter
@@ -186,23 +186,17 @@ def run(
         notes.append(f"of a {table.kind} these groups say nothing: {', '.join(groups)}")
     for each in work:
         values = dict(each.found)
-        for feature in _missing(each.group, table.kind, values):
-            why = f"the time limit of {limit:g} s came first"
-            values[feature] = Value(np.nan, each.name, "timeout", why)
-        if not values and not np.isinf(limit):
-            values[each.name] = Value(
-                np.nan, each.name, "timeout", f"the time limit of {limit:g} s came first"
-            )
+        late = [*_missing(each.group, table.kind, values)]
+        if not values and not late and not np.isinf(limit):
+            late = [each.name]  # it does not say what it has
+        why = f"the time limit of {limit:g} s came first"
+        values |= {feature: each.gap("timeout", why) for feature in late}
         if twice := sorted(set(values) & set(found)):
             raise InvalidRows(
                 f"group {each.name!r} says {twice[0]!r}, which is a value of group "
                 f"{found[twice[0]].group!r}; give it another name"
             )
-        extractor = each.group.compute.__module__.partition(".")[0]
-        found |= {
-            feature: replace(value, extractor=extractor, hurried=value.instances < each.rows)
-            for feature, value in values.items()
-        }
+        found |= values
         notes += _said_of_sample(table, each.name, values, each.rows, limit, seed)
     of = table.n if table.of is None else table.of
     return MetaFeatures(found, table.kind, of, tuple(notes), perf_counter() - started, seed)
@@ -344,20 +338,44 @@ class _Work:
             if now > ends:
                 return False
             declared = group.features.get(feature, Feature(many=np.ndim(value) > 0))
-            values = _values(feature, value, declared, self.name, now - clock, table.n)
+            values = self._values(feature, value, declared, now - clock, table.n)
             self.found.update(values)
             new.update(values)
             clock = now
         for feature, declared in _missing(group, table.kind, new).items():
-            why = declared.undefined
-            self.found[feature] = Value(np.nan, self.name, "undefined", why, 0.0, table.n)
+            self.found[feature] = self.gap("undefined", declared.undefined, n=table.n)
         return True
+
+    def _values(
+        self, feature: str, value: object, declared: Feature, cost_s: float, n: int
+    ) -> dict[str, Value]:
+        """The value of a feature or, where it has many, their summaries."""
+        why = declared.undefined
+        if declared.many:
+            said = {f"{feature}.{k}": v for k, v in summarise(np.asarray(value, float)).items()}
+            if any(map(isfinite, said.values())):
+                why = "there is one value only"  # which has no standard deviation
+        else:
+            said = {feature: float(np.asarray(value, float))}
+        cost_s /= len(said)
+        of = n < self.rows, self.group.extractor
+        return {
+            each: Value(number, self.name, "ok", None, cost_s, n, *of)
+            if isfinite(number)
+            else self.gap("undefined", why, cost_s, n)
+            for each, number in said.items()
+        }
+
+    def gap(self, status: str, why: str, cost_s: float = 0.0, n: int = 0) -> Value:
+        """A value that is not there, looked for in `n` instances, and why."""
+        of = n < self.rows, self.group.extractor
+        return Value(np.nan, self.name, status, why, cost_s, n, *of)
 
     def _fail(self, status: str, why: str) -> bool:
         """Say of what was not found why; of the group itself, if it does not say what it has."""
         missing = _missing(self.group, self.table.kind, self.found)
         for feature in missing if self.group.features else [self.name]:
-            self.found[feature] = Value(np.nan, self.name, status, why)
+            self.found[feature] = self.gap(status, why)
         self.failed = True
         return False
 
@@ -370,24 +388,6 @@ def _missing(group: Group, kind: str, found: Container[str]) -> dict[str, Featur
         if kind in declared.kinds
         for each in names_of(feature, declared)
         if each not in found
-    }
-
-
-def _values(
-    feature: str, value: object, declared: Feature, group: str, cost_s: float, n: int
-) -> dict[str, Value]:
-    why = declared.undefined
-    if declared.many:
-        said = {f"{feature}.{k}": v for k, v in summarise(np.asarray(value, float)).items()}
-        if any(map(isfinite, said.values())):
-            why = "there is one value only"  # which has no standard deviation
-    else:
-        said = {feature: float(np.asarray(value, float))}
-    return {
-        each: Value(number, group, "ok", None, cost_s / len(said), n)
-        if isfinite(number)
-        else Value(np.nan, group, "undefined", why, cost_s / len(said), n)
-        for each, number in said.items()
     }
 
 

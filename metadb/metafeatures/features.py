@@ -59,6 +59,11 @@ class Group:
     whole: bool = False
     after: str | None = None
 
+    @property
+    def extractor(self) -> str:
+        """Who computes it: the package that its function is of."""
+        return self.compute.__module__.partition(".")[0]
+
 
 def names_of(feature: str, declared: Feature) -> list[str]:
     """The names of a feature's values: its own, or one for each summary."""

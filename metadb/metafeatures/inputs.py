@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from metadb.datafile import KINDS, Data, data_of, floats, plain
-from metadb.errors import InvalidRows, NotFound
+from metadb.datafile import Data, check_kind, data_of, floats, plain
+from metadb.errors import InvalidRows
 from metadb.metafeatures.table import CELLS, Arrays, Codes, Table
 from metadb.protocols import Floats
 from metadb.tablefile import MAX_CELLS
@@ -61,8 +61,7 @@ def table_from(
         InvalidRows: X and y do not go together, hold what is no number, text, bool or time, or
             are too large for memory.
     """
-    if kind not in (None, *KINDS):
-        raise NotFound(f"no kind of task {kind!r}; there are {', '.join(KINDS)}")
+    check_kind(kind)
     if kind in ("classification", "regression") and y is None:
         raise InvalidRows(f"a {kind} needs a target; give y, or say kind='clustering'")
     if isinstance(X, str | Path):
@@ -227,11 +226,7 @@ def _array(values: Any, name: str) -> pa.Array:
         values = values.iloc[:, 0]
     if getattr(values, "ndim", 1) != 1:
         raise InvalidRows(f"{name} has shape {values.shape}; give one value an instance")
-    if (
-        isinstance(values, np.ndarray)
-        and values.ndim == 1
-        and values.dtype in (np.int64, np.float64)
-    ):
+    if isinstance(values, np.ndarray) and values.dtype in (np.int64, np.float64):
         # the short way: `pa.array` would load pandas
         kind, content = pa.from_numpy_dtype(values.dtype), np.ascontiguousarray(values)
         return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(content)])

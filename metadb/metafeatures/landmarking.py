@@ -37,7 +37,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ from metadb.metafeatures.features import CLASSIFICATION, REGRESSION, Feature, Fo
 from metadb.metafeatures.folds import folds
 from metadb.metafeatures.nearest_neighbour import level, nearest, nearest_number, space
 from metadb.metafeatures.table import Table
-from metadb.metafeatures.tree import node_of, singles, tree_of
+from metadb.metafeatures.tree import node_of, singles, target, tree_of
 from metadb.protocols import Floats
 
 
@@ -88,20 +87,20 @@ def discriminant(table: Table, split: Split) -> Floats | None:
 
 def linear(table: Table, split: Split) -> Floats | None:
     """Linear regression."""
-    x, y = table.matrix, _target(table)
+    x, y = table.matrix, target(table)
     return linear_discriminant.fit_line(x[split.train], y[split.train], x[split.test])
 
 
 def one_nn(table: Table, split: Split) -> Floats | None:
     """The nearest neighbour."""
-    pool, y = np.flatnonzero(split.train), _target(table)
+    pool, y = np.flatnonzero(split.train), target(table)
     classes = table.kind == "classification"
     return nearest(space(table), pool, split.test, y, classes=classes)
 
 
 def elite_nn(table: Table, split: Split) -> Floats | None:
     """The nearest neighbour by the attribute that ranks highest."""
-    pool, y = np.flatnonzero(split.train), _target(table)
+    pool, y = np.flatnonzero(split.train), target(table)
     values = _level(table)[:, _ranking(table, split)[-1]]
     classes = table.kind == "classification"
     return nearest_number(values, pool, split.test, y, classes=classes)
@@ -189,7 +188,7 @@ def score(table: Table, split: Split, learner: Learner) -> float:
         return np.nan
     if table.kind == "classification":
         return float(said.mean())
-    y = _target(table)
+    y = target(table)
     truth = y[split.test]
     mean = y[split.train].mean()
     around = float(((truth - mean) ** 2).mean())
@@ -233,9 +232,3 @@ def _right(table: Table, split: Split, said: NDArray[np.int64]) -> Floats:
 def _level(table: Table) -> Floats:
     """The attributes at a scale whose squares are finite."""
     return table.once("level", lambda: level(table.matrix))
-
-
-def _target(table: Table) -> NDArray[Any]:
-    """The classes, or the targets at a scale whose squares are finite."""
-    y = np.asarray(table.y)
-    return y if table.kind == "classification" else level(y)

@@ -47,6 +47,7 @@ from metadb.metafeatures.conversion import as_parquet
 from metadb.metafeatures.inputs import target_values
 from metadb.metafeatures.table import CELLS, Arrays, Codes, Table
 from metadb.protocols import Floats
+from metadb.snapshot import connect
 from metadb.tablefile import TEXTS, is_unnamed
 
 BATCH = CELLS // 8
@@ -286,21 +287,14 @@ class _Engine:
     """DuckDB over the file; its streams end when it is closed, also those of other threads."""
 
     def __init__(self, memory: str, scratch: Path) -> None:
-        self.con = duckdb.connect(
-            config={
-                "memory_limit": memory,
-                "threads": min(
-                    2, os.cpu_count() or 1
-                ),  # each holds a page of every column it reads
-                "temp_directory": str(scratch / "spill"),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-                "preserve_insertion_order": True,  # instances have an order
-                "enable_external_file_cache": False,  # the system has one
-            }
+        self.con = connect(
+            memory,
+            threads=min(2, os.cpu_count() or 1),  # each holds a page of every column it reads
+            temp_directory=str(scratch / "spill"),
+            autoload_known_extensions=False,
+            preserve_insertion_order=True,  # instances have an order
+            enable_external_file_cache=False,  # the system has one
         )
-        self.con.execute("set enable_progress_bar = false")
         # or it would hold whole row groups
         self.con.execute("set global disable_parquet_prefetching = true")
         self.con.execute("set global parquet_metadata_cache = true")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -67,7 +68,7 @@ def tree_of(
     That of `DecisionTreeClassifier(max_depth=depth, random_state=seed)` on `Table.matrix`,
     whoever grows it: see `_is_ours`; for a regression see `_of_numbers`.
     """
-    x, y = singles(table), _target(table)
+    x, y = singles(table), target(table)
     if not _is_ours(table):
         if within is not None:
             x, y = x[:, within], y[within]
@@ -80,7 +81,7 @@ def tree_of(
 
 def node_of(table: Table, attribute: int, seed: int, within: NDArray[np.bool_]) -> Tree:
     """The tree with one split, on this attribute, grown on the instances `within` (n,)."""
-    x, y = singles(table)[attribute], _target(table)
+    x, y = singles(table)[attribute], target(table)
     if table.kind == "regression":
         tree = _by_sklearn(x[None, within], y[within], table.kind, seed, 1)
     else:
@@ -93,7 +94,7 @@ def node_of(table: Table, attribute: int, seed: int, within: NDArray[np.bool_]) 
     return replace(tree, feature=feature)
 
 
-def _target(table: Table) -> NDArray[Any]:
+def target(table: Table) -> NDArray[Any]:
     """The classes, or the targets at a scale whose squares are finite."""
     y = np.asarray(table.y)
     return level(y.astype(float)) if table.kind == "regression" else y
@@ -107,7 +108,7 @@ def _is_ours(table: Table) -> bool:
     scikit-learn of another version than the one whose trees are grown here, it grows them all.
     """
     cells = table.width * table.n
-    if not version("scikit-learn").startswith(SAME_AS):
+    if not _installed().startswith(SAME_AS):
         return False
     if len(table.class_sizes) not in range(2, CLASSES + 1) or not BRANCHES <= cells <= LARGE:
         return False
@@ -117,6 +118,12 @@ def _is_ours(table: Table) -> bool:
         return bool(ends(singles(table), rows, ordered(table)).mean() > 0.25)
 
     return table.once("mostly differ", mostly_differ)
+
+
+@cache
+def _installed() -> str:
+    """The version of scikit-learn, looked up once: there is a tree for each fold."""
+    return version("scikit-learn")
 
 
 def _by_sklearn(x: Singles, y: NDArray[Any], kind: str, seed: int, max_depth: int | None) -> Tree:
