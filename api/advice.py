@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
 from itertools import zip_longest
@@ -42,10 +42,17 @@ class Advice:
         both = zip(self.recommendations, self.evaluations, strict=True)
         for rank, (r, behind) in enumerate(both, 1):
             yield f"{rank:3}. {config_text(r.config)}"
+            figures = expected_text(r.expected_loss, r.interval, r.probability)
+            if figures:
+                yield f"     {figures}"
+            if r.because.members:
+                yield f"     trusting {trust_text(r.because.members)}"
             named = ", ".join(r.because.tasks[:3]) + (", ..." if len(r.because.tasks) > 3 else "")
             if behind:
                 n_tasks = len(r.because.tasks)
                 yield f"     rests on {len(behind)} evaluations of {n_tasks} tasks: {named}"
+            if r.because.note and r.because.note not in self.cautions:
+                yield f"     note: {r.because.note}"
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as plain values, for JSON."""
@@ -62,8 +69,15 @@ class Advice:
                     "rank": rank,
                     "config": dict(r.config),
                     "expected_loss": r.expected_loss,
+                    "interval": None if r.interval is None else list(r.interval),
                     "probability": r.probability,
-                    "because": {"tasks": list(r.because.tasks), "evaluations": list(behind)},
+                    "because": {
+                        "tasks": list(r.because.tasks),
+                        "weights": list(r.because.weights),
+                        "evaluations": list(behind),
+                        "members": dict(r.because.members),
+                        "note": r.because.note,
+                    },
                 }
                 for rank, (id_, r, behind) in enumerate(
                     zip_longest(self.ids, self.recommendations, self.evaluations), 1
@@ -100,7 +114,7 @@ def advise(
     if not history.tasks:
         raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
     advised = learner.fit(history, seed=seed).recommend(task, k, observed=observed)
-    cautions = [*_cautions(store, task, history, observed)]
+    cautions = [*_cautions(store, task, history, observed), *_shared_notes(advised)]
     try:
         ids = store.record_recommendations(
             task, advised, space=space, metric=history.metric, recommender=recommender
@@ -132,6 +146,31 @@ def advise(
         recommendations=tuple(advised),
         evaluations=tuple(map(tuple, evaluations)),
     )
+
+
+def expected_text(
+    expected: float | None, interval: tuple[float, float] | None, probability: float | None
+) -> str:
+    """The figures of a recommendation in words; empty where there are none."""
+    said = []
+    if expected is not None:
+        between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        said.append(f"expected regret {expected:.2f}{between}")
+    if probability is not None:
+        said.append(f"{probability:.0%} likely within 1 % of the best".replace("%", " %", 1))
+    return ", ".join(said)
+
+
+def trust_text(members: Mapping[str, float]) -> str:
+    """The recommenders that spoke, most trusted first."""
+    ordered = sorted(members.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {share:.0%}".replace("%", " %") for name, share in ordered)
+
+
+def _shared_notes(advised: Sequence[Recommendation]) -> list[str]:
+    """What is to be said once, since every recommendation says it."""
+    notes = {r.because.note for r in advised}
+    return [note for note in notes if note] if len(notes) == 1 else []
 
 
 def _cautions(

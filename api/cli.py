@@ -14,7 +14,10 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from api.describing import describe, describe_file, metafeatures, shared_groups
+from api.evaluating import evaluate
+from api.explaining import explain
 from api.filling import ingest
+from api.importance import importance
 from api.publishing import publish_runs
 from api.terminal import (
     COMMON,
@@ -43,6 +46,9 @@ app.command(describe)
 app.command(metafeatures)
 app.command(ingest)
 app.command(publish_runs)
+app.command(explain)
+app.command(evaluate)
+app.command(importance)
 
 
 @app.command
@@ -196,8 +202,7 @@ def recommend(
     if not advice.recommendations:
         print("nothing left to try: every configuration the store knows was run")
     elif advice.ids and not common.quiet:
-        print("trace any of them: select * from recommendation_provenance where recommendation =")
-        print(f"  '{advice.ids[0]}'")
+        print(f"what any of them rests on: metadb explain {advice.ids[0]}")
     return EXIT_OK
 
 

@@ -37,6 +37,11 @@ class Configs:
     texts: tuple[str, ...]
     definition: str | None = None
 
+    @cached_property
+    def _whole(self) -> tuple[Configs, list[int]] | None:
+        """The batch that this one was taken from, and where; what it knows is not computed anew."""
+        return None
+
     @classmethod
     def of(
         cls, space_name: str, configs: Sequence[Config], *, definition: str | None = None
@@ -57,6 +62,9 @@ class Configs:
     @cached_property
     def values(self) -> tuple[Config, ...]:
         """The configurations as mappings."""
+        if self._whole is not None:
+            whole, chosen = self._whole
+            return tuple(whole.values[i] for i in chosen)
         return tuple(parse_config(text) for text in self.texts)
 
     @cached_property
@@ -67,6 +75,8 @@ class Configs:
 
         if self.definition is not None:
             return from_json(self.definition)
+        if self._whole is not None:  # a space inferred from all stays theirs
+            return self._whole[0].space
         return infer(self.space_name, self.values)
 
     @cached_property
@@ -74,6 +84,9 @@ class Configs:
         """The configurations encoded, (n, width); see `metadb.encoding.encoding`."""
         from metadb.encoding import encoding
 
+        if self._whole is not None:
+            whole, chosen = self._whole
+            return whole.x[chosen]
         return encoding(self.space).encode(self.values)
 
     @cached_property
@@ -84,14 +97,33 @@ class Configs:
         """Where a configuration stands in the batch, or None."""
         return self._position.get(canonical_config(config))
 
+    def places(self, configs: Configs) -> NDArray[np.intp]:
+        """Where each of other configurations stands in this batch, -1 where it does not, (n,)."""
+        return np.array([self._position.get(text, -1) for text in configs.texts], np.intp)
+
     def take(self, indices: Sequence[int] | NDArray[np.intp]) -> Configs:
-        """The configurations at `indices`, in that order."""
+        """The configurations at `indices`, in that order, in the same space."""
         chosen = [int(i) for i in indices]
-        return replace(
+        taken = replace(
             self,
             ids=tuple(self.ids[i] for i in chosen),
             texts=tuple(self.texts[i] for i in chosen),
         )
+        taken.__dict__["_whole"] = (self, chosen)
+        return taken
+
+    def with_encoding_of(self, configs: Configs) -> Configs:
+        """Other configurations, encoded in the space of this batch.
+
+        Raises:
+            InvalidConfig: One of them is not legal in it.
+        """
+        from metadb.encoding import encoding
+
+        moved = replace(configs, space_name=self.space_name, definition=self.definition)
+        moved.__dict__["space"] = self.space
+        moved.__dict__["x"] = encoding(self.space).encode(configs.values)
+        return moved
 
 
 @dataclass(frozen=True)

@@ -89,11 +89,17 @@ class Because:
         tasks: The tasks whose evaluations were used, most important first.
         configs: The configs whose evaluations on those tasks were used, as ids.
         metric: The metric of these evaluations; None where the history came without one.
+        weights: How much each of `tasks` counted, none negative; empty where all counted alike.
+        members: Where several recommenders spoke: the name of each and its share of trust.
+        note: One sentence on what to know before trusting it; None where there is nothing.
     """
 
     tasks: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
     metric: str | None = None
+    weights: tuple[float, ...] = ()
+    members: Mapping[str, float] = field(default_factory=dict)
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +108,15 @@ class Recommendation:
 
     Args:
         config: The configuration.
-        expected_loss: What the recommender expects: the unit is its own and stated there.
-        probability: Its belief that this is the best of the candidates, where it has one.
+        expected_loss: The normalised regret it is expected to have on the task, from 0 (as good
+            as the best configuration) to 1 (as bad as the worst).
+        interval: Where that regret lies with a probability of 0.8: from, to.
+        probability: How likely its regret is at most 0.01, within 1 % of the best.
         because: The tasks and evaluations it rests on.
     """
 
     config: Config
     expected_loss: float | None = None
+    interval: tuple[float, float] | None = None
     probability: float | None = None
     because: Because = field(default_factory=Because)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-SCHEMA = 1
+SCHEMA = 2
 """The schema number this metadb writes; a store with a larger one is refused."""
 
 
@@ -60,6 +60,7 @@ class Table:
 
 _text, _number, _int, _flag = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 _time = pa.timestamp("us")
+_texts, _numbers = pa.list_(_text), pa.list_(_number)
 
 
 def _load() -> Column:
@@ -291,10 +292,43 @@ _TABLES = (
             Column("rank", pa.int32(), "1 = try first.", True),
             Column("config", _text, "`configs.config`, or the MD5 it would have.", True),
             Column("hyperparameters", _text, "The configuration as canonical JSON.", True),
-            Column("expected_loss", _number, "What the recommender expected."),
-            Column("probability", _number, "Its belief that this is the best candidate."),
-            Column("tasks", pa.list_(_text), "The tasks it rests on, most important first."),
-            Column("evaluations", pa.list_(_text), "The evaluations it rests on."),
+            Column(
+                "expected_loss",
+                _number,
+                "Expected normalised regret on the task: 0 = as good as its best config, 1 = as "
+                "bad as its worst (rows older than schema 2: what the recommender made of it).",
+            ),
+            Column(
+                "expected_from",
+                _number,
+                "Where that regret lies with probability 0.8: from.",
+                since=2,
+            ),
+            Column(
+                "expected_to", _number, "Where that regret lies with probability 0.8: to.", since=2
+            ),
+            Column(
+                "probability",
+                _number,
+                "How likely its regret is at most 0.01: within 1 % of the best.",
+            ),
+            Column("tasks", _texts, "The tasks it rests on, most important first."),
+            Column(
+                "weights",
+                _numbers,
+                "How much each of `tasks` counted, in their order; empty where all counted alike.",
+                since=2,
+            ),
+            Column("evaluations", _texts, "The evaluations it rests on."),
+            Column(
+                "members",
+                _text,
+                "JSON: recommender to its share of trust, where several spoke.",
+                since=2,
+            ),
+            Column(
+                "note", _text, "What to know before trusting it, where there is anything.", since=2
+            ),
             Column("store_version", _text, "JSON: table to Delta version."),
         ),
     ),

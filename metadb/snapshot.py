@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from metadb.errors import QueryRefused
+from metadb.errors import NotFound, QueryRefused
 from metadb.schema import TABLES, WRITE_ORDER, Table
 from metadb.tables import data_files
 
@@ -47,6 +47,7 @@ _SQL_TYPES = {
     pa.bool_(): "boolean",
     pa.timestamp("us"): "timestamp",
     pa.list_(pa.string()): "varchar[]",
+    pa.list_(pa.float64()): "double[]",
 }
 
 
@@ -84,6 +85,9 @@ class Snapshot:
         tables: The store's tables.
         version: Table name to Delta version; what is not named is taken as it is now.
         memory: DuckDB's memory limit.
+
+    Raises:
+        NotFound: There is no such version, or no longer.
     """
 
     def __init__(
@@ -95,11 +99,17 @@ class Snapshot:
         _OPEN.add(self)
         self._spaces_ready = False
         for name, delta in opened.items():
-            select = reading(self.con, TABLES[name], data_files(delta))
-            if name == "loads":  # a log of states: the last one counts
-                last = "row_number() over (partition by load order by recorded_at desc) = 1"
-                select = f"{select} qualify {last}"
-            self.con.execute(f"create view {name} as {select}")
+            try:
+                select = reading(self.con, TABLES[name], data_files(delta))
+                if name == "loads":  # a log of states: the last one counts
+                    last = "row_number() over (partition by load order by recorded_at desc) = 1"
+                    select = f"{select} qualify {last}"
+                self.con.execute(f"create view {name} as {select}")
+            except duckdb.IOException as error:
+                raise NotFound(
+                    f"version {delta.version()} of the table {name} can no longer be read: its "
+                    "files are gone, as after compact with keep_days"
+                ) from error
         for statement in _statements(files("metadb").joinpath("views.sql").read_text()):
             self.con.execute(statement)
 
@@ -148,7 +158,7 @@ class Snapshot:
     def behind(self, recommendation: Recommendation, metric: str) -> list[str]:
         """The evaluations that a recommendation rests on, as ids.
 
-        As in a History's matrix, each config counts at the largest budget it was given.
+        As in the view `finals`, each config counts at the largest budget it was given.
         """
         because = recommendation.because
         found = self.sql(
@@ -158,7 +168,7 @@ class Snapshot:
                 and config in (select unnest(?::varchar[])) and metric = ?
             qualify dense_rank() over (
                 partition by task, config
-                order by budget_unit = 'fraction' and budget >= 1 desc, budget desc
+                order by budget_unit = 'fraction' and budget >= 1 desc, budget desc, budget_unit
             ) = 1
             order by task, fold, evaluation
             """,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from metadb.adding import Adding, fitting
+from metadb.advised import advised
 from metadb.errors import MetadbError, NotFound
-from metadb.identity import canonical_config, config_id
 from metadb.loads import Added, Load, Loads
 from metadb.metrics import METRICS, Metric, canonical, metric_of
 from metadb.recording import Recorder
 from metadb.records import Config, Recommendation, Rows, Task
 from metadb.result import Result
 from metadb.schema import TABLES, WRITE_ORDER
-from metadb.snapshot import Snapshot, version_text
+from metadb.snapshot import Snapshot
 from metadb.tables import Tables, refuse_fork
 
 if TYPE_CHECKING:
@@ -401,31 +399,18 @@ class Store:
     ) -> list[str]:
         """Keep what was advised, at this store version, with the evaluations it rests on.
 
-        Returns: an id a recommendation; the view `recommendation_provenance` tells the rest.
+        Returns: an id a recommendation; the views `recommendation_evidence`,
+        `recommendation_tasks` and `recommendation_provenance` tell the rest.
         """
         self._check_writable()
-        snapshot = self.snapshot  # the version and the evaluations are of one moment
-        now = datetime.now(UTC).replace(tzinfo=None)
-        rows = []
-        for rank, recommendation in enumerate(recommendations, 1):
-            rows.append(
-                {
-                    "recommendation": uuid.uuid4().hex,
-                    "recorded_at": now,
-                    "task": task if isinstance(task, str) else task.id,
-                    "space": space,
-                    "metric": metric,
-                    "recommender": recommender,
-                    "rank": rank,
-                    "config": config_id(space, recommendation.config),
-                    "hyperparameters": canonical_config(recommendation.config),
-                    "expected_loss": recommendation.expected_loss,
-                    "probability": recommendation.probability,
-                    "tasks": list(recommendation.because.tasks),
-                    "evaluations": snapshot.behind(recommendation, metric),
-                    "store_version": version_text(snapshot.version),
-                }
-            )
+        rows = advised(
+            self.snapshot,
+            task if isinstance(task, str) else task.id,
+            recommendations,
+            space=space,
+            metric=metric,
+            recommender=recommender,
+        )
         if rows:
             table = pa.Table.from_pylist(rows, schema=TABLES["recommendations"].arrow)
             self._tables.append("recommendations", lambda *_: table)

@@ -48,6 +48,22 @@ from finals
 where loss is not null
 qualify row_number() over (partition by task, space, metric order by loss, config) = 1;
 
+-- How far from the best was each config on each task? A regret of 0 is that of the best one, 1 that
+-- of the worst and of whatever failed; the rank is that among the configs that the task ran.
+create view regrets as
+select
+    task, config, space, metric, value, loss,
+    case
+        when loss is null then 1.0
+        when max(loss) over there > min(loss) over there
+            then (loss - min(loss) over there) / (max(loss) over there - min(loss) over there)
+        else 0.0
+    end as regret,
+    rank() over (partition by task, space, metric order by loss nulls last) as rank,
+    count(*) over there as n_configs, n_evaluations, n_failed
+from finals
+window there as (partition by task, space, metric);
+
 -- Which configs are good on most tasks? A failed one ranks last on its task.
 create view leaderboard as
 with ranked as (
@@ -133,3 +149,66 @@ select
     e.evaluation, e.task, e.config, e.metric, e.value, e.status, e.fold, e.budget, e.load
 from (select *, unnest(evaluations) as behind from recommendations) r
 join evaluations e on e.evaluation = r.behind;
+
+-- Which tasks speak for a recommendation, with which weight, and what did its config reach there?
+-- One row for each task, most important first. The regret is null where the task did not run the
+-- config itself: then a surrogate spoke, from evaluations of other configs.
+create view recommendation_tasks as
+with asked as (
+    select
+        recommendation, recorded_at, task as recommended_for, space, metric, recommender,
+        rank as advised_rank, config, tasks, weights, unnest(range(1, len(tasks) + 1)) as place
+    from recommendations
+),
+behind as (
+    select recommendation, task, count(*) as n_behind, list(distinct config order by config) as configs
+    from (select recommendation, unnest(evaluations) as evaluation from recommendations)
+    join evaluations using (evaluation)
+    group by recommendation, task
+)
+select
+    a.recommendation, a.recorded_at, a.recommended_for, a.recommender, a.advised_rank, a.space,
+    a.metric, a.config, a.place, a.tasks[a.place] as task, coalesce(a.weights[a.place], 1.0) as weight,
+    g.value, g.loss, g.regret, g.rank, g.n_configs, coalesce(b.n_behind, 0) as n_evaluations,
+    coalesce(b.configs, []) as configs
+from asked a
+left join regrets g on g.task = a.tasks[a.place] and g.config = a.config
+    and g.space = a.space and g.metric = a.metric
+left join behind b on b.recommendation = a.recommendation and b.task = a.tasks[a.place];
+
+-- Do the figures of a recommendation follow from the evaluations behind it? The weighted mean of its
+-- config's regret on the tasks, and the weight of those within 1 % of the best, each with one more
+-- task imagined whose regret is uniform between 0 and 1 and whose weight is the typical one: sum of
+-- w^2 / sum of w. Not `reproducible` where a task did not run the config (a surrogate or a model
+-- spoke: the figures then are null, and `configs` are those whose evaluations it learnt from); where
+-- it is and yet does not agree, a model or another recommender spoke besides, or evaluations have
+-- come since (`metadb explain` asks the store as it was then).
+create view recommendation_evidence as
+with summed as (
+    select
+        recommendation, count(*) as n_tasks, count(regret) as n_tasks_run,
+        sum(weight) as total, sum(weight * weight) / nullif(sum(weight), 0) as doubt,
+        sum(weight * regret) as lost, sum(weight) filter (where regret <= 0.01) as close,
+        sum(n_evaluations)::bigint as n_evaluations,
+        list_sort(list_distinct(flatten(list(configs)))) as configs
+    from recommendation_tasks
+    where weight > 0
+    group by recommendation
+),
+figures as (
+    select *, case when n_tasks_run = n_tasks then (lost + doubt / 2) / (total + doubt) end as expected,
+        case when n_tasks_run = n_tasks
+            then (coalesce(close, 0) + 0.01 * doubt) / (total + doubt) end as within
+    from summed
+)
+select
+    r.recommendation, r.recorded_at, r.task as recommended_for, r.recommender, r.rank, r.space,
+    r.metric, r.config, coalesce(f.n_tasks, 0) as n_tasks, coalesce(f.n_tasks_run, 0) as n_tasks_run,
+    coalesce(f.n_evaluations, 0) as n_evaluations, coalesce(f.configs, []) as configs,
+    r.expected_loss, f.expected as expected_loss_by_sql,
+    r.probability, f.within as probability_by_sql,
+    f.expected is not null as reproducible,
+    coalesce(abs(r.expected_loss - f.expected) <= 1e-9 and abs(r.probability - f.within) <= 1e-9, false)
+        as agrees
+from recommendations r
+left join figures f on f.recommendation = r.recommendation;

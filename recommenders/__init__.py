@@ -5,10 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from metadb.errors import NotFound
+from recommenders.a3r import A3R
+from recommenders.active_testing import ActiveTesting
+from recommenders.active_testing_cost import ActiveTestingCost
 from recommenders.average_rank import AverageRank
+from recommenders.copula import Copula
+from recommenders.factorisation import Factorisation
 from recommenders.nearest import Nearest
+from recommenders.oboe import Oboe
+from recommenders.pareto import Pareto
 from recommenders.portfolio import Portfolio
 from recommenders.random import Random
+from recommenders.ranking import Ranking
+from recommenders.rgpe import RGPE
+from recommenders.stacked import Stacked
+from recommenders.taf import TAF
+from recommenders.tst import TST
+from recommenders.zero_shot import ZeroShot
 
 if TYPE_CHECKING:
     from metadb.history import History
@@ -24,9 +37,27 @@ class Family(Protocol):
 
 RECOMMENDERS: dict[str, Family] = {
     "random": Random,
+    # Portfolios.
     "average_rank": AverageRank,
     "portfolio": Portfolio,
+    "a3r": A3R,
+    "pareto": Pareto,
+    # Active testing.
+    "active_testing": ActiveTesting,
+    "active_testing_cost": ActiveTestingCost,
+    # Surrogate transfer.
+    "tst": TST,
+    "taf": TAF,
+    "rgpe": RGPE,
+    "stacked": Stacked,
+    "copula": Copula,
+    # Factorisation.
+    "factorisation": Factorisation,
+    "oboe": Oboe,
+    # Zero-shot meta-models.
     "nearest": Nearest,
+    "zero_shot": ZeroShot,
+    "ranking": Ranking,
 }
 
 
@@ -41,4 +72,4 @@ def family(name: str) -> Family:
     return RECOMMENDERS[name]
 
 
-__all__ = ["RECOMMENDERS", "AverageRank", "Family", "Nearest", "Portfolio", "Random", "family"]
+__all__ = ["RECOMMENDERS", "Family", "family"]

@@ -10,38 +10,33 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metadb.history import Configs, History
-from metadb.protocols import Floats
-from metadb.records import Because, Evaluation, Recommendation, Task
-from recommenders.candidates import eligible
+from metadb.records import Evaluation, Recommendation, Task
+from recommenders.candidates import pool
+from recommenders.completion import Completion
+from recommenders.past import outside, past, ready
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AverageRank:
     """Configs in the order of their mean rank over past tasks.
 
-    On task t the configs run there are ranked by loss, ties sharing the mean of their ranks and
-    failed ones sharing the last, and ranks are scaled to [0, 1]: r = (rank - 1) / (n - 1). The
-    score of a config is (sum of r over its m tasks + 1/2) / (m + 1): one imagined middling task
-    keeps a config with a single lucky run from leading, and changes no order where all configs ran
-    on the same tasks. `expected_loss` is this score. Cost: one sort a task.
+    On task t the configs that may be advised are ranked by regret, ties sharing the mean of their
+    ranks and failed ones sharing the last; ranks are scaled to [0, 1], r = (rank - 1) / (n - 1),
+    and the score of a config is the mean of r over the tasks. What a task did not run counts as
+    its surrogate predicts. Cost: one sort a task, once for a set of candidates.
     """
 
-    configs: Configs
-    tasks: tuple[str, ...]
-    score: Floats
-    was_run: NDArray[np.bool_]
+    completion: Completion
     metric: str
 
     @classmethod
     def fit(cls, history: History, *, seed: int = 0) -> Self:
-        """Rank every task's configs; the seed is not used, nothing here is random."""
-        rank = scaled_ranks(history.matrix())  # (tasks, configs)
-        was_run = ~np.isnan(rank)
-        score = (np.nansum(rank, axis=0) + 0.5) / (was_run.sum(axis=0) + 1)  # (configs,)
-        return cls(history.configs, history.tasks, score, was_run, history.metric)
+        """Keep every task's regrets; the seed is that of the surrogates."""
+        completion = Completion.fit(history, seed=seed)
+        ready(completion)
+        return cls(completion, history.metric)
 
     def recommend(
         self,
@@ -52,31 +47,8 @@ class AverageRank:
         candidates: Configs | None = None,
     ) -> list[Recommendation]:
         """The `k` configs of the smallest mean rank that were not run yet, whatever the task."""
-        places = eligible(self.configs, observed, candidates)
-        best = places[np.argsort(self.score[places], kind="stable")][:k]
-        return [
-            Recommendation(
-                self.configs[i],
-                expected_loss=float(self.score[i]),
-                because=Because(
-                    tuple(
-                        t for t, there in zip(self.tasks, self.was_run[:, i], strict=True) if there
-                    ),
-                    (self.configs.ids[i],),
-                    self.metric,
-                ),
-            )
-            for i in best
-        ]
-
-
-def scaled_ranks(loss: Floats) -> Floats:
-    """Ranks of each row scaled to [0, 1], ties shared, NaN where not run, (tasks, configs)."""
-    from scipy.stats import rankdata
-
-    ranks = np.full_like(loss, np.nan)
-    for row, losses in zip(ranks, loss, strict=True):  # a task's configs differ from the next one's
-        there = ~np.isnan(losses)
-        if there.any():
-            row[there] = (rankdata(losses[there]) - 1) / max(1, there.sum() - 1)
-    return ranks
+        allowed = pool(self.completion.configs, candidates)
+        told = past(self.completion, allowed)
+        left = allowed.left(observed)
+        best = left[np.argsort(told.mean_rank[left], kind="stable")][:k]
+        return told.advice(best, self.metric, note=outside(allowed, allowed.seen(observed)))

@@ -1,32 +1,136 @@
-"""Which configurations may be advised: known to the history, allowed by the caller, not yet run."""
+"""Which configurations may be advised, what was observed, and both encoded once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metadb.errors import InvalidConfig
 from metadb.history import Configs
+from metadb.protocols import Floats
 from metadb.records import Evaluation
+from recommenders.remembered import Remembered
+
+Places = NDArray[np.intp]
 
 
-def eligible(
-    known: Configs, observed: Sequence[Evaluation], candidates: Configs | None
-) -> NDArray[np.intp]:
-    """Indices into `known` that may be advised, (n,): in `candidates`, and not in `observed`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The configurations that may be advised, seen from a history; made by `pool`.
 
-    A candidate that the history does not know cannot be judged by it, and is left out.
+    Args:
+        known: The configurations of the history, whose space encodes all others.
+        configs: Those that may be advised, (n,).
+        place: Where each stands in `known`, -1 where it is new, (n,).
+        n_outside: How many candidates were left out because the space does not hold them.
     """
-    if candidates is None:
-        allowed = np.arange(len(known))
-    else:
-        places = (known.index(config) for config in candidates)
-        allowed = np.array(sorted({i for i in places if i is not None}), np.intp)
-    return np.setdiff1d(allowed, run(known, observed), assume_unique=True)
+
+    known: Configs
+    configs: Configs
+    place: Places
+    n_outside: int = 0
+
+    def __len__(self) -> int:
+        return len(self.configs)
+
+    @property
+    def x(self) -> Floats:
+        """The configurations encoded in the space of the history, (n, width)."""
+        return self.configs.x
+
+    def left(self, observed: Sequence[Evaluation]) -> Places:
+        """Indices into the pool that were not run yet, in order."""
+        left = np.ones(len(self), bool)
+        run = (self.configs.index(e.trial.config) for e in observed)
+        left[[i for i in run if i is not None]] = False
+        return np.flatnonzero(left)
+
+    def seen(self, observed: Sequence[Evaluation]) -> Seen:
+        """What was run, brought to arrays; several evaluations of one config are averaged."""
+        return _seen(self, observed)
 
 
-def run(known: Configs, observed: Sequence[Evaluation]) -> NDArray[np.intp]:
-    """Indices into `known` of the configs that were observed already."""
-    places = (known.index(evaluation.trial.config) for evaluation in observed)
-    return np.array(sorted({i for i in places if i is not None}), np.intp)
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What was observed on the task at hand.
+
+    Args:
+        configs: The configurations, those outside the space left out, (m,).
+        loss: Mean loss, inf where one of its evaluations failed, (m,).
+        place: Where each stands in the pool, -1 where it may not be advised, (m,).
+        known: Where each stands in the history's configurations, -1 where it is new, (m,).
+        n_outside: How many configurations the space does not hold; they teach nothing.
+    """
+
+    configs: Configs
+    loss: Floats
+    place: Places
+    known: Places
+    n_outside: int = 0
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    @property
+    def x(self) -> Floats:
+        """The configurations encoded in the space of the history, (m, width)."""
+        return self.configs.x
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which have a usable loss, (m,)."""
+        return np.isfinite(self.loss)
+
+
+def pool(known: Configs, candidates: Configs | None = None) -> Pool:
+    """What may be advised: the candidates, or all that the history knows.
+
+    A candidate that the history's space does not hold cannot be judged, and is left out. Cost: the
+    candidates are looked up and encoded once; the last few pools are remembered.
+    """
+    if candidates is None or candidates is known:
+        return Pool(known, known, np.arange(len(known)))
+
+    def make() -> Pool:
+        configs, kept = within(known, candidates)
+        return Pool(known, configs, known.places(configs), len(candidates) - len(kept))
+
+    return _pools.get((known, candidates), make)
+
+
+_pools: Remembered[Pool] = Remembered(16, 256_000_000, lambda made: made.place.nbytes)
+
+
+def _seen(of: Pool, observed: Sequence[Evaluation]) -> Seen:
+    if not observed:
+        none = np.empty(0, np.intp)
+        return Seen(of.known.take([]), np.empty(0), none, none)
+    told = Configs.of(of.known.space_name, [e.trial.config for e in observed])
+    first: dict[str, int] = {}
+    row = np.array([first.setdefault(text, len(first)) for text in told.texts])  # (observed,)
+    loss = np.array([np.inf if e.loss is None else e.loss for e in observed], float)
+    mean = np.bincount(row, np.where(np.isnan(loss), np.inf, loss)) / np.bincount(row)
+    distinct = told.take([told.texts.index(text) for text in first])
+    configs, kept = within(of.known, distinct)
+    return Seen(
+        configs, mean[kept], of.configs.places(configs), of.known.places(configs),
+        len(distinct) - len(kept),
+    )  # fmt: skip
+
+
+def within(known: Configs, configs: Configs) -> tuple[Configs, Places]:
+    """Those of `configs` that the space of `known` holds, encoded in it, and their indices."""
+    place = known.places(configs)
+    if (place >= 0).all():
+        return known.take(place), np.arange(len(configs))
+    try:
+        return known.with_encoding_of(configs), np.arange(len(configs))
+    except InvalidConfig:
+        from metadb.space import check
+
+        why = check(known.space, configs.values)
+        kept = np.array([i for i, said in enumerate(why) if said is None or place[i] >= 0], np.intp)
+        return known.with_encoding_of(configs.take(kept)), kept

@@ -11,44 +11,39 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metadb.errors import NotFound
 from metadb.history import Configs, History
 from metadb.protocols import Floats
-from metadb.records import Because, Evaluation, Recommendation, Task
-from recommenders.candidates import eligible
+from metadb.records import Evaluation, Recommendation, Task
+from recommenders.candidates import Places, pool
+from recommenders.completion import Completion
 from recommenders.likeness import Likeness
-from recommenders.regret import normalised_regret
+from recommenders.past import Past, outside, past, ready
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Nearest:
     """The best configs of the nearest tasks: first the best of each, then the second best of each.
 
-    `Likeness` says which tasks are near; `neighbours` of them are asked. `expected_loss` is the
-    mean normalised regret of the config over the neighbours that ran it. Cost: one pass over
-    (tasks, features).
+    `Likeness` says which tasks are near; `neighbours` of them are asked, and the i-th nearest of K
+    weighs K - i as evidence (i from 0). What a neighbour did not run counts as its surrogate
+    predicts; what was as bad as the worst (or failed) there, that neighbour does not name. A task
+    that shares no meta-feature with any past one has no neighbours: all tasks speak alike, configs
+    follow by mean regret, and the note says so. Cost: one pass over (tasks, features) and one sort
+    a neighbour.
     """
 
-    configs: Configs
-    tasks: tuple[str, ...]
-    regret: Floats
+    completion: Completion
     likeness: Likeness
     metric: str
     neighbours: int = 10
 
     @classmethod
     def fit(cls, history: History, *, seed: int = 0, neighbours: int = 10) -> Self:
-        """Keep regrets and meta-features; the seed is not used, nothing here is random."""
-        return cls(
-            history.configs,
-            history.tasks,
-            normalised_regret(history.matrix()),
-            Likeness.fit(history),
-            history.metric,
-            neighbours,
-        )
+        """Keep regrets and meta-features; the seed is that of the surrogates."""
+        completion = Completion.fit(history, seed=seed)
+        ready(completion)
+        return cls(completion, Likeness.fit(history), history.metric, neighbours)
 
     def recommend(
         self,
@@ -58,45 +53,40 @@ class Nearest:
         observed: Sequence[Evaluation] = (),
         candidates: Configs | None = None,
     ) -> list[Recommendation]:
-        """The configs that were best on the nearest tasks and were not run yet.
-
-        Raises:
-            NotFound: The task shares no meta-feature with any past task.
-        """
-        places = eligible(self.configs, observed, candidates)
+        """The configs that were best on the nearest tasks and were not run yet."""
+        allowed = pool(self.completion.configs, candidates)
+        told = past(self.completion, allowed)
+        left = allowed.left(observed)
+        note = outside(allowed, allowed.seen(observed))
         near = self._near(task)
-        # Each neighbour's configs from best to worst, those it never ran last and left out.
-        order = [places[np.argsort(self.regret[t, places], kind="stable")] for t in near]
-        chosen: dict[int, int] = {}
-        for nth in range(len(places)):
-            for t, ranked in zip(near, order, strict=True):
-                config = int(ranked[nth])
-                if config not in chosen and self.regret[t, config] < 1.0:
-                    chosen[config] = int(t)
-                if len(chosen) == k:
-                    return self._recommendations(chosen, near)
-        return self._recommendations(chosen, near)
-
-    def _recommendations(
-        self, chosen: dict[int, int], near: NDArray[np.intp]
-    ) -> list[Recommendation]:
-        return [
-            Recommendation(
-                self.configs[config],
-                expected_loss=float(np.nanmean(self.regret[near, config])),
-                because=Because((self.tasks[t],), (self.configs.ids[config],), self.metric),
-            )
-            for config, t in chosen.items()
-        ]
-
-    def _near(self, task: Task) -> NDArray[np.intp]:
-        """Indices of the nearest past tasks, nearest first."""
-        distance = self.likeness.distance(task)  # (tasks,)
-        near = np.argsort(distance, kind="stable")[: self.neighbours]
-        near = near[np.isfinite(distance[near])]
         if not len(near):
-            raise NotFound(
-                f"task {task.id} shares no meta-feature with the {len(self.tasks)} past tasks; "
-                "describe it (--data FILE), or use a recommender that needs none, e.g. portfolio"
-            )
-        return near
+            alike = f"task {task.id} shares no meta-feature with any past task; all speak alike"
+            best = left[np.argsort(told.alone[left], kind="stable")][:k]
+            return told.advice(best, self.metric, note="; ".join(filter(None, (alike, note))))
+        weight = np.zeros(len(self.completion.tasks))
+        weight[near] = np.arange(len(near), 0, -1)
+        return told.advice(_turns(told, near, left, k), self.metric, weight=weight, note=note)
+
+    def _near(self, task: Task) -> Places:
+        """Indices of the nearest past tasks, nearest first."""
+        distance: Floats = self.likeness.distance(task)  # (tasks,)
+        near = np.argsort(distance, kind="stable")[: self.neighbours]
+        return near[np.isfinite(distance[near])]
+
+
+def _turns(told: Past, near: Places, left: Places, k: int) -> list[int]:
+    """The neighbours name their best configs in turns, nearest first; what none names comes last.
+
+    Of configs alike on a neighbour, the one of the smaller mean regret over all tasks is named.
+    """
+    tie = told.alone[left]
+    order = [left[np.lexsort((tie, told.regret[left, t]))] for t in near]  # each (left,)
+    chosen: dict[int, None] = {}
+    for nth in range(len(left)):
+        for t, ranked in zip(near, order, strict=True):
+            if told.regret[ranked[nth], t] < 1.0:
+                chosen.setdefault(int(ranked[nth]))
+        if len(chosen) >= k:
+            return list(chosen)[:k]
+    rest = left[np.argsort(tie, kind="stable")]
+    return list(dict.fromkeys([*chosen, *(int(i) for i in rest)]))[:k]

@@ -16,32 +16,36 @@ import numpy as np
 
 from metadb.history import Configs, History
 from metadb.protocols import Floats
-from metadb.records import Because, Evaluation, Recommendation, Task
-from recommenders.candidates import eligible, run
-from recommenders.regret import normalised_regret
+from metadb.records import Evaluation, Recommendation, Task
+from recommenders.candidates import Places, pool
+from recommenders.completion import Completion
+from recommenders.greedy import greedy
+from recommenders.past import Past, outside, past, ready
+from recommenders.remembered import Remembered
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Portfolio:
     """Configs in the order in which they lower the mean regret over past tasks most.
 
-    With R the normalised regret (0 best, 1 worst of a task; what was not run counts as 1: nothing
-    is known to be gained), the next member is argmin_c sum_t min(b_t, R_tc), where b_t is the
-    smallest regret on task t of the members before it and of the configs observed already. When
-    nothing is left to gain, members follow by mean regret. `expected_loss` is the mean regret of
-    the portfolio up to and with the member. Cost: k passes over a (tasks, configs) matrix.
+    With R the normalised regret (0 best, 1 worst of a task; what was not run counts as its task's
+    surrogate predicts), the next member is argmin_c sum_t min(b_t, R_tc), where b_t is the
+    smallest regret on task t of the members before it and of the configs that were observed and
+    did not fail. When nothing is left to gain, members follow by mean regret. What it says of a
+    member is what the tasks say of it alone. Cost: a pass over a (configs, tasks) matrix and a few
+    of its rows for each member.
     """
 
-    configs: Configs
-    tasks: tuple[str, ...]
-    regret: Floats
+    completion: Completion
     metric: str
 
     @classmethod
     def fit(cls, history: History, *, seed: int = 0) -> Self:
-        """Normalise the regret of every task; the seed is not used, nothing here is random."""
-        regret = np.nan_to_num(normalised_regret(history.matrix()), nan=1.0)  # (tasks, configs)
-        return cls(history.configs, history.tasks, regret, history.metric)
+        """Keep every task's regrets; the seed is that of the surrogates."""
+        completion = Completion.fit(history, seed=seed)
+        if ready(completion):
+            _first(past(completion, pool(completion.configs)), FIRST)
+        return cls(completion, history.metric)
 
     def recommend(
         self,
@@ -52,29 +56,40 @@ class Portfolio:
         candidates: Configs | None = None,
     ) -> list[Recommendation]:
         """The `k` best complements to what was run already, whatever the task."""
-        places = eligible(self.configs, observed, candidates)
-        best = self.regret[:, run(self.configs, observed)].min(axis=1, initial=1.0)  # (tasks,)
-        regret = self.regret[:, places]  # (tasks, places)
-        alone = regret.sum(axis=0)
-        chosen: list[Recommendation] = []
-        while len(chosen) < min(k, len(places)):
-            reached = np.minimum(best[:, None], regret).sum(axis=0)
-            # Among equal complements (at the end: all) the one that is good by itself.
-            pick = np.lexsort((alone, reached))[0]
-            chosen.append(self._because(int(places[pick]), best, float(reached[pick])))
-            best = np.minimum(best, regret[:, pick])
-            regret[:, pick], alone[pick] = np.inf, np.inf  # a member once
-        return chosen
+        allowed = pool(self.completion.configs, candidates)
+        told = past(self.completion, allowed)
+        seen = allowed.seen(observed)
+        if len(allowed.left(observed)) == len(allowed) and not len(seen):
+            chosen = _first(told, max(k, FIRST))[:k]
+        else:
+            best = told.of(seen)[seen.ok].min(axis=0, initial=1.0)  # (tasks,)
+            chosen = _complements(k, told, best, allowed.left(observed))
+        return told.advice(chosen, self.metric, note=outside(allowed, seen))
 
-    def _because(self, config: int, best: Floats, reached: float) -> Recommendation:
-        """The tasks the config helps on, those it helps most first; all it ran well on if none."""
-        gain = best - self.regret[:, config]  # (tasks,)
-        if not (gain > 0).any():
-            gain = 1.0 - self.regret[:, config]
-        order = [int(t) for t in np.argsort(-gain, kind="stable") if gain[t] > 0]
-        because = Because(
-            tuple(self.tasks[t] for t in order), (self.configs.ids[config],), self.metric
-        )
-        return Recommendation(
-            self.configs[config], expected_loss=reached / len(self.tasks), because=because
-        )
+
+FIRST = 20
+"""So many members of a portfolio without observations are made at once and remembered."""
+
+_firsts: Remembered[list[int]] = Remembered(32, 1_000_000, lambda chosen: 32 * len(chosen))
+
+
+def _first(told: Past, k: int) -> list[int]:
+    """The first members where nothing was observed."""
+
+    def make() -> list[int]:
+        return _complements(k, told, np.ones(told.regret.shape[1]), np.arange(len(told.pool)))
+
+    return _firsts.get((told,), make, k)
+
+
+def _complements(k: int, told: Past, best: Floats, left: Places) -> list[int]:
+    """The greedy choice, given the smallest regret reached on each task, (tasks,)."""
+    reached = best.copy()
+
+    def gain(places: Places) -> Floats:
+        return np.asarray(np.maximum(reached - told.regret[places], 0.0).sum(axis=1))
+
+    def take(place: int) -> None:
+        np.minimum(reached, told.regret[place], out=reached)
+
+    return greedy(k, gain, take, told.alone, left)

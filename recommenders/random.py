@@ -10,14 +10,16 @@ import numpy as np
 
 from metadb.history import Configs, History
 from metadb.records import Evaluation, Recommendation, Task
-from recommenders.candidates import eligible
+from recommenders.candidates import pool
+from recommenders.evidence import from_tasks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Random:
-    """The configs of the history in a random order, another one for each task, fixed by the seed.
+    """The candidates in a random order, another one for each task, fixed by the seed.
 
-    It learns nothing, so its recommendations rest on nothing.
+    It learns nothing: its recommendations rest on nothing and say of each config what is known of
+    any, a regret anywhere between 0 and 1.
     """
 
     configs: Configs
@@ -36,7 +38,17 @@ class Random:
         observed: Sequence[Evaluation] = (),
         candidates: Configs | None = None,
     ) -> list[Recommendation]:
-        """At most `k` configs, drawn without replacement from those not run yet."""
-        places = eligible(self.configs, observed, candidates)
-        rng = np.random.default_rng([self.seed, *task.id.encode()])
-        return [Recommendation(self.configs[i]) for i in rng.permutation(places)[:k]]
+        """The first `k` of the order that were not run yet."""
+        allowed = pool(self.configs, candidates)
+        order = np.random.default_rng([self.seed, *task.id.encode()]).permutation(len(allowed))
+        order = order[np.isin(order, allowed.left(observed))]
+        none = from_tasks(np.empty((0, 1)))
+        return [
+            Recommendation(
+                allowed.configs[int(i)],
+                expected_loss=float(none.expected[0]),
+                interval=(float(none.low[0]), float(none.high[0])),
+                probability=float(none.probability[0]),
+            )
+            for i in order[:k]
+        ]

@@ -434,7 +434,7 @@ def test_recommendations_name_the_version_they_were_made_from(path):
         before = store.version
         because = Because(("toy:task/0",), (config_id(SPACE, config(0)),), "accuracy")
         (id_,) = store.record_recommendations(
-            Task("new:task"), [Recommendation(config(0), 0.1, 0.9, because)],
+            Task("new:task"), [Recommendation(config(0), 0.1, probability=0.9, because=because)],
             space=SPACE, metric="accuracy", recommender="portfolio",
         )  # fmt: skip
         store.add(block(5))

@@ -10,10 +10,12 @@ import pytest
 
 from metadb import schema, tables
 from metadb.errors import MetadbError, NewerSchema, NotAStore, NotFound
-from metadb.schema import TABLES, Column
+from metadb.schema import SCHEMA, TABLES, Column
 from metadb.store import Store
 from metadb.tables import Tables
 from tests.conftest import block, content
+
+NEXT = SCHEMA + 1
 
 
 def everything(folder):
@@ -24,7 +26,7 @@ def test_a_newer_store_is_refused_and_left_as_it_is(path):
     Store(path).close()
     (path / "metadb.json").write_text('{"schema": 99}')
     before = everything(path)
-    with pytest.raises(NewerSchema, match=r"schema 99, and this metadb knows up to 1"):
+    with pytest.raises(NewerSchema, match=rf"schema 99, and this metadb knows up to {SCHEMA}"):
         Store(path)
     assert everything(path) == before
 
@@ -113,11 +115,11 @@ def older(monkeypatch):
         yield
     for name, column in gone.items():
         table = now[name]
-        columns = tuple(replace(c, since=2) if c.name == column else c for c in table.columns)
+        columns = tuple(replace(c, since=NEXT) if c.name == column else c for c in table.columns)
         monkeypatch.setitem(TABLES, name, replace(table, columns=columns))
-    monkeypatch.setitem(TABLES, "recommendations", replace(now["recommendations"], since=2))
-    monkeypatch.setattr(schema, "SCHEMA", 2)
-    monkeypatch.setattr(tables, "SCHEMA", 2)
+    monkeypatch.setitem(TABLES, "recommendations", replace(now["recommendations"], since=NEXT))
+    monkeypatch.setattr(schema, "SCHEMA", NEXT)
+    monkeypatch.setattr(tables, "SCHEMA", NEXT)
     yield
 
 
@@ -137,7 +139,7 @@ def test_an_older_store_is_brought_up_and_its_old_rows_read_null(path, monkeypat
     assert not (path / "tables" / "recommendations").exists()
     next(steps)
     with Store(path) as store:
-        assert json.loads((path / "metadb.json").read_text()) == {"schema": 2}
+        assert json.loads((path / "metadb.json").read_text()) == {"schema": NEXT}
         assert store.sql("select cost_s, value from evaluations").table.to_pylist() == [
             {"cost_s": None, "value": 0.5}
         ]
@@ -162,12 +164,12 @@ def test_an_older_store_is_brought_up_and_its_old_rows_read_null(path, monkeypat
 def test_two_upgrades_do_no_harm(path, monkeypatch):
     Store(path).close()
     table = TABLES["tasks"]
-    column = Column("colour", pa.string(), "A colour.", since=2)
+    column = Column("colour", pa.string(), "A colour.", since=NEXT)
     monkeypatch.setitem(TABLES, "tasks", replace(table, columns=(*table.columns, column)))
-    monkeypatch.setattr(tables, "SCHEMA", 2)
+    monkeypatch.setattr(tables, "SCHEMA", NEXT)
     with Store(path) as store:
         assert "colour" in store.sql("select * from tasks").columns
-    (path / "metadb.json").write_text('{"schema": 1}')
+    (path / "metadb.json").write_text(json.dumps({"schema": SCHEMA}))
     with Store(path) as store:
         assert "colour" in store.sql("select * from tasks").columns
 

@@ -11,7 +11,7 @@ import pytest
 from metadb.history import Configs, History
 from metadb.metafeatures import METAFEATURES
 from metadb.records import Task
-from recommenders import Nearest
+from recommenders.nearest import Nearest
 from recommenders.likeness import DOUBT, RANDOM, Likeness, families
 
 SIMPLE = ["nr_inst", "nr_attr", "nr_class", "pct_missing"]

@@ -1,0 +1,167 @@
+"""Completion: the regret of every configuration on every past task, as run or as predicted.
+
+Where tasks share no configuration (each drew its own), a table of tasks and configurations is empty
+but for blocks; nothing can be compared before its holes are filled. A forest for each task, fitted
+on what the task ran, fills them: Wistuba, Schilling, Schmidt-Thieme 2015, "Learning hyperparameter
+optimization initializations", section 4; Eggensperger, Hutter, Hoos, Leyton-Brown 2015, "Efficient
+benchmarking of hyperparameter optimizers via surrogates" (why forests).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metadb.history import Configs, History
+from metadb.protocols import Floats
+from recommenders.candidates import Pool
+from recommenders.remembered import Remembered
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestRegressor
+
+TREES = 50
+_MOST_FORESTS, _MOST_BYTES = 256, 256_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completion:
+    """What is known of each past task, and a surrogate for what is not.
+
+    The surrogate of a task depends on nothing but the evaluations of this task, so it is fitted
+    once in a process whatever the other tasks are (leaving one task out fits none anew).
+
+    Args:
+        tasks: (tasks,).
+        configs: The configurations of the history.
+        task: Index into tasks of each result, (n,). config: Index into configs, (n,).
+        regret: Normalised within its task, failed ones 1, (n,).
+    """
+
+    tasks: tuple[str, ...]
+    configs: Configs
+    task: np.ndarray[Any, np.dtype[np.intp]]
+    config: np.ndarray[Any, np.dtype[np.intp]]
+    regret: Floats
+    seed: int = 0
+
+    @classmethod
+    def fit(cls, history: History, *, seed: int = 0) -> Completion:
+        """Keep one result a task and config, that at the largest budget, as regret."""
+        return _fitted.get((history,), lambda: cls._of(history, seed), seed)
+
+    @classmethod
+    def _of(cls, history: History, seed: int) -> Completion:
+        order = np.lexsort((history.budget, history.config, history.task))
+        task, config = history.task[order], history.config[order]
+        last = np.ones(len(order), bool)
+        last[:-1] = (task[1:] != task[:-1]) | (config[1:] != config[:-1])
+        task, config, loss = task[last], config[last], history.loss[order][last]
+        return cls(
+            history.tasks,
+            history.configs,
+            task.astype(np.intp),
+            config.astype(np.intp),
+            _regret(task, loss, len(history.tasks)),
+            seed,
+        )
+
+    def run(self, pool: Pool) -> Floats:
+        """The regret of every config of the pool where it was run, else NaN, (tasks, n)."""
+        position = np.full(len(self.configs) + 1, -1)
+        position[pool.place] = np.arange(len(pool))  # a new config writes to the last place
+        at = position[self.config]
+        there = at >= 0
+        regret = np.full((len(self.tasks), len(pool)), np.nan)
+        regret[self.task[there], at[there]] = self.regret[there]
+        return regret
+
+    def regrets(self, pool: Pool) -> Floats:
+        """The regret of every config of the pool on every past task, none unknown, (tasks, n).
+
+        Cost: nothing where all was run; else a forest a task, fitted once in a process.
+        """
+        regret = self.run(pool)
+        holes = np.isnan(regret)
+        if not holes.any():
+            return regret
+        if len(self.configs.space) == 1:  # one choice: no config says anything of another
+            return np.where(holes, _additive(regret), regret)
+        bounds = np.searchsorted(self.task, np.arange(len(self.tasks) + 1))
+        digest = blake2b(np.ascontiguousarray(pool.x).tobytes(), digest_size=16).digest()
+        for t in np.flatnonzero(holes.any(axis=1)):
+            rows = slice(bounds[t], bounds[t + 1])
+            x = self.configs.x[self.config[rows]]
+            regret[t, holes[t]] = _predicted(x, self.regret[rows], pool.x, digest, self.seed)[
+                holes[t]
+            ]
+        return regret
+
+
+def _regret(task: Any, loss: Floats, n_tasks: int) -> Floats:
+    """Regret within each task; failed configs 1, (n,)."""
+    ok = np.isfinite(loss)
+    low, high = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
+    np.minimum.at(low, task[ok], loss[ok])
+    np.maximum.at(high, task[ok], loss[ok])
+    width = np.where(high > low, high - low, 1.0)
+    with np.errstate(invalid="ignore"):
+        regret = (loss - low[task]) / width[task]
+    return np.where(ok, regret, 1.0)
+
+
+def _additive(regret: Floats) -> Floats:
+    """Mean of the task plus mean of the config less mean of all, cut to [0, 1], (tasks, n).
+
+    The means shrink to that of all with one imagined result each.
+    """
+    there = ~np.isnan(regret)
+    overall = float(regret[there].mean()) if there.any() else 0.5
+    off = np.where(there, regret - overall, 0.0)
+    config = off.sum(axis=0) / (there.sum(axis=0) + 1)
+    task = np.where(there, off - config, 0.0).sum(axis=1) / (there.sum(axis=1) + 1)
+    guess: Floats = np.clip(overall + task[:, None] + config, 0.0, 1.0)
+    return guess
+
+
+_fitted: Remembered[Completion] = Remembered(8, 512_000_000, lambda made: made.regret.nbytes)
+_forests: OrderedDict[bytes, RandomForestRegressor] = OrderedDict()
+_predictions: OrderedDict[tuple[bytes, bytes], Floats] = OrderedDict()
+
+
+def _predicted(x: Floats, regret: Floats, at: Floats, at_digest: bytes, seed: int) -> Floats:
+    """What a forest fitted on the task's results predicts, (n,); remembered by content."""
+    if not len(regret):
+        return np.full(len(at), 0.5)
+    hashed = blake2b(np.ascontiguousarray(x).tobytes(), digest_size=16)
+    hashed.update(regret.tobytes() + str(seed).encode())
+    key = (hashed.digest(), at_digest)
+    if key not in _predictions:
+        if key[0] not in _forests:
+            _forests[key[0]] = _forest(x, regret, seed)
+            while len(_forests) > _MOST_FORESTS:
+                _forests.popitem(last=False)
+        _predictions[key] = _mean_of_trees(_forests[key[0]], at)
+        while len(_predictions) * len(at) * 8 > _MOST_BYTES and len(_predictions) > 1:
+            _predictions.popitem(last=False)
+    return _predictions[key]
+
+
+def _forest(x: Floats, regret: Floats, seed: int) -> RandomForestRegressor:
+    from sklearn.ensemble import RandomForestRegressor
+
+    forest = RandomForestRegressor(TREES, max_features=0.5, random_state=seed, n_jobs=1)
+    forest.fit(x, regret)
+    return forest
+
+
+def _mean_of_trees(forest: RandomForestRegressor, x: Floats) -> Floats:
+    """As `forest.predict`, without its threads, which take longer than the trees, (n,)."""
+    single = np.ascontiguousarray(x, np.float32)
+    votes = [tree.tree_.predict(single).ravel() for tree in forest.estimators_]
+    mean: Floats = np.mean(votes, axis=0, dtype=float)
+    return mean

@@ -1,0 +1,98 @@
+"""Probabilistic matrix factorisation: tasks are mixtures of few latent ways in which configs do.
+
+Fusi, Sheth, Elibol 2018, "Probabilistic matrix factorization for automated machine learning"; with
+the linear kernel its Gaussian process latent variable model is probabilistic PCA (Lawrence 2005,
+"Probabilistic non-linear principal component analysis"), exact and without iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from metadb.history import Configs, History
+from metadb.protocols import Floats
+from metadb.records import Evaluation, Recommendation, Task
+from recommenders.candidates import Pool, pool
+from recommenders.completion import Completion
+from recommenders.latent import LATENTS, advise, believe, prepared, widths
+from recommenders.past import past
+from recommenders.side import Side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factorisation:
+    """A Gaussian process over latent positions of configs, learnt from all tasks; then EI.
+
+    With X the roots of the normalised regrets (the root sees differences near the best; holes
+    completed), m its mean over tasks and X - m = P V' cut to `latents` principal components,
+
+        x_new ~ N(m + side, P P' / (tasks - 1) + diag(psi)),   psi = what the cut left + noise.
+
+    A new task's losses y have an unknown offset and range s: y / s ~ x_new + a, a flat; s one of
+    the ranges of past tasks, weighed by the likelihood of what was seen. Next is the config of the
+    largest expected improvement; with nothing seen, first the one of the least expected regret.
+    When several are asked for at once, each is believed to turn out as expected. `side`, of the
+    meta-features, is kept only where leaving tasks out says that it helps. Failed evaluations count
+    as the worst. Cost: principal components once a pool; then O(configs * latents) a config.
+
+    Args:
+        width: Ranges that a new task's losses may have, (scales,).
+        side: Which past tasks' deviations a new task shares, None where this did not help.
+    """
+
+    completion: Completion
+    width: Floats
+    side: Side | None
+    metric: str
+    latents: int = LATENTS
+
+    @classmethod
+    def fit(
+        cls, history: History, *, seed: int = 0, latents: int = LATENTS, side: bool = True
+    ) -> Self:
+        """Complete the matrix, and find out whether meta-features help (`side`)."""
+        completion = Completion.fit(history, seed=seed)
+        about = Side.fit(history, completion, seed=seed) if side else None
+        prepared(completion, latents=latents, side=about)
+        return cls(completion, widths(history), about, history.metric, latents)
+
+    def recommend(
+        self,
+        task: Task,
+        k: int,
+        *,
+        observed: Sequence[Evaluation] = (),
+        candidates: Configs | None = None,
+    ) -> list[Recommendation]:
+        """The `k` configs of the largest expected improvement, each after those before it."""
+        of = pool(self.completion.configs, candidates)
+        prior, share, leads = self._prior(task)
+        return advise(
+            self.completion, of, k, observed, prior, width=self.width, metric=self.metric,
+            latents=self.latents, side=self.side, share=share, leads=leads,
+        )  # fmt: skip
+
+    def weights(self, task: Task, observed: Sequence[Evaluation] = ()) -> Floats:
+        """How much each past task counts in what is expected of this one, sum 1, (tasks,)."""
+        of = pool(self.completion.configs)
+        prior, share, leads = self._prior(task)
+        weight = believe(
+            self.completion, of, of.seen(observed), prior, width=self.width,
+            latents=self.latents, side=self.side, share=share, leads=leads,
+        ).weight  # fmt: skip
+        return weight / max(float(weight.sum()), 1e-12)
+
+    def _prior(self, task: Task) -> tuple[Callable[[Pool], Floats], Floats | None, bool]:
+        """The prior mean, its share of each past task, whether it leads."""
+        share = None if self.side is None else self.side.weights(task)  # (tasks,)
+
+        def prior(some: Pool) -> Floats:
+            x = np.sqrt(past(self.completion, some).regret)
+            said: Floats = x.mean(axis=1) if share is None else x @ share
+            return said
+
+        return prior, share, self.side is not None and share is not None and self.side.leads

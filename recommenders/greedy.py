@@ -1,0 +1,71 @@
+"""Greedy choice where gains can only shrink: the lazy form, which looks at few configs a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from metadb.protocols import Floats
+from recommenders.candidates import Places
+
+BLOCK = 32
+"""So many configs are looked at again in one go."""
+
+
+def greedy(
+    k: int,
+    gain: Callable[[Places], Floats],
+    take: Callable[[int], None],
+    tie: Floats,
+    open_: Places,
+) -> list[int]:
+    """The `k` configs that a greedy choice takes, in its order.
+
+    Where the gain of a config can only shrink as others are taken (submodularity), an old gain is
+    an upper bound of the present one: configs are looked at again in the order of their bounds,
+    until the best of those looked at beats the bound of all others (Minoux 1978, "Accelerated
+    greedy algorithms for maximizing submodular set functions"). The choice is the plain greedy
+    one; of equal gains the smallest `tie`, then the first config, is taken.
+
+    Args:
+        gain: The present gains of configs, given their indices.
+        take: Is told what was taken; later gains take account of it.
+        tie: Smaller is better, (n,).
+        open_: Indices of the configs to choose among, in order.
+    """
+    bound = gain(open_)
+    left = np.ones(len(open_), bool)
+    fresh = left.copy()  # the bound is the present gain
+    chosen: list[int] = []
+    while len(chosen) < min(k, len(open_)):
+        if not (bound[left] > 0).any():  # nothing is gained any more, nor will be
+            rest = np.flatnonzero(left)
+            rest = rest[np.argsort(tie[open_[rest]], kind="stable")]
+            return chosen + [int(i) for i in open_[rest[: k - len(chosen)]]]
+        _freshen(bound, fresh, left, lambda stale: gain(open_[stale]))
+        best = np.flatnonzero(left & fresh & (bound == bound[left].max()))
+        pick = best[np.argmin(tie[open_[best]])]
+        chosen.append(int(open_[pick]))
+        take(chosen[-1])
+        left[pick], fresh[:] = False, False
+    return chosen
+
+
+def _freshen(
+    bound: Floats,
+    fresh: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    left: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    gain: Callable[[Places], Floats],
+) -> None:
+    """Bring bounds up to date until no outdated one reaches the best present gain."""
+    while True:
+        known = left & fresh
+        best = bound[known].max(initial=0.0)
+        stale = np.flatnonzero(left & ~fresh & (bound >= best))
+        if not len(stale):
+            return
+        if len(stale) > BLOCK:
+            stale = stale[np.argpartition(-bound[stale], BLOCK)[:BLOCK]]
+        bound[stale] = gain(stale)
+        fresh[stale] = True

@@ -1,0 +1,128 @@
+"""RGPE: surrogates of past tasks and of the task at hand, weighted by how well they rank.
+
+Feurer, Letham, Hutter, Bakshy 2018, "Practical transfer learning for Bayesian optimization"
+(ranking-weighted Gaussian process ensemble).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from metadb.history import Configs, History
+from metadb.protocols import Floats
+from metadb.records import Evaluation, Recommendation, Task
+from recommenders.acquisition import log_expected_improvement
+from recommenders.candidates import Places
+from recommenders.gp import GP
+from recommenders.matern import Prior
+from recommenders.sources import Sources
+from recommenders.transfer import Asked, Judged, advise, mixture
+
+MOST = 32
+"""Results that weights are found with; comparisons grow with its square."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RGPE:
+    """Expected improvement on an ensemble whose members count as often as they rank best.
+
+    Each past task's GP draws losses of the observed configs from its prediction, the GP of the task
+    at hand from its leave-one-out prediction; the loss of a draw is the number of pairs that it
+    ranks wrongly. w_i is the share of draws in which member i has the least loss (equal ones share
+    it). A past task whose median loss is above the 95 % quantile of the own GP's is left out, so
+    that many bad ones do not dilute the weights. Mean sum_i w_i mu_i, variance
+    sum_i w_i^2 sd_i^2. With less than two results past tasks count alike. Cost of an advice:
+    samples * tasks * m^2 / 2 comparisons, m at most 32: of more results, so many of all ranks.
+    """
+
+    sources: Sources
+    seed: int = 0
+    samples: int = 256
+
+    @classmethod
+    def fit(
+        cls, history: History, *, seed: int = 0, device: str = "cpu", samples: int = 256
+    ) -> Self:
+        """Fit the GPs of the past tasks as one batch.
+
+        Args:
+            device: Where torch fits and predicts.
+            samples: How many times losses are drawn to find the weights.
+        """
+        return cls(Sources.fit(history, seed=seed, device=device), seed, samples)
+
+    def recommend(
+        self,
+        task: Task,
+        k: int,
+        *,
+        observed: Sequence[Evaluation] = (),
+        candidates: Configs | None = None,
+    ) -> list[Recommendation]:
+        """The `k` configs of greatest expected improvement, one after the other."""
+        return advise(
+            self.sources, self._judge, k, observed=observed, candidates=candidates, seed=self.seed
+        )
+
+    def _judge(self, asked: Asked) -> Judged:
+        tasks, n = asked.mean.shape
+        equal = np.full(tasks, 1 / tasks)
+        centre, variance = mixture(asked.mean, asked.sd, equal)
+        if not len(asked.seen_x):
+            return Judged(-centre, centre, np.sqrt(variance), centre, equal)
+        past = asked.sources.gp
+        own = GP.fit(
+            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=30,
+            scaling=(float(centre.mean()), float(np.median(past.width))), seed=self.seed,
+            max_points=len(asked.seen_x),
+        )  # fmt: skip
+        weight = np.append(equal, 0.0)
+        if asked.real >= 2:
+            out = own.leave_one_out()
+            told = _spread(asked.loss)
+            weight = weights(
+                np.vstack([asked.seen_mean[:, told], out[0][:, told]]),
+                np.vstack([asked.seen_sd[:, told], out[1][:, told]]),
+                asked.loss[told], samples=self.samples, seed=self.seed,
+            )  # fmt: skip
+        here = own.predict(np.vstack([asked.x, asked.seen_x]))
+        means, sds = (np.vstack(pair) for pair in zip(asked.both, here, strict=True))
+        mean, sd = weight @ means, np.sqrt(weight**2 @ sds**2)
+        gain = log_expected_improvement(mean[:n], sd[:n], float(mean[n:].min()))
+        # How far past tasks are apart says more of the error than sum w^2 sd^2, which shrinks with
+        # their number though they err alike: it is the evidence, not what chooses.
+        apart = np.sqrt(mixture(means[:, :n], sds[:, :n], weight)[1])
+        return Judged(gain, mean[:n], apart, mean[:n], weight[:-1], float(weight[-1]))
+
+
+def _spread(loss: Floats) -> Places:
+    """At most `MOST` results, from the best to the worst in even steps of rank, in their order."""
+    if len(loss) <= MOST:
+        return np.arange(len(loss))
+    order = np.argsort(loss, kind="stable")
+    return np.sort(order[np.linspace(0, len(loss) - 1, MOST).round().astype(np.intp)])
+
+
+def weights(mean: Floats, sd: Floats, loss: Floats, *, samples: int, seed: int = 0) -> Floats:
+    """The share of draws in which each member ranks best, (members,).
+
+    Args:
+        mean: Of each member's prediction of what was run, (members, m); the last is the task's
+            own, the only one that cannot be left out. sd: Likewise.
+        loss: What came out, inf where it failed, (m,).
+    """
+    rng = np.random.default_rng((seed, len(loss)))
+    better, worse = np.nonzero(loss[:, None] < loss[None, :])
+    wrong = np.empty((len(mean), samples))
+    for draw in range(samples):
+        f = mean + sd * rng.standard_normal(len(loss))  # the same luck for all members
+        wrong[:, draw] = (f[:, better] >= f[:, worse]).sum(axis=1)
+    diluting = np.median(wrong, axis=1) > np.quantile(wrong[-1], 0.95)
+    diluting[-1] = False
+    wrong[diluting] = np.inf
+    first = wrong == wrong.min(axis=0)
+    return np.asarray((first / first.sum(axis=0)).mean(axis=1))

@@ -1,0 +1,103 @@
+"""Zero-shot: boosted trees predict the regret of a config on a task that nothing was run on.
+
+Ke et al. 2017, "LightGBM: A highly efficient gradient boosting decision tree", over (config,
+meta-features); evaluations that come in are learnt from by the latent model of `factorisation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from metadb.history import Configs, History
+from metadb.protocols import Floats
+from metadb.records import Evaluation, Recommendation, Task
+from recommenders.candidates import Pool, pool
+from recommenders.completion import Completion
+from recommenders.latent import advise, prepared, widths
+from recommenders.lesson import Lesson, boosted, predicted, usual
+from recommenders.likeness import Likeness
+
+FOLDS = 4
+ROUNDS = 120
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZeroShot:
+    """Root regret = the config's usual one + share * trees(config, usual, meta-features).
+
+    `usual` is the mean root regret of the config over the tasks (that of all configs where fewer
+    than three ran it); the trees learn what is left. `share` is the least-squares factor for the
+    trees when whole tasks are left out (four folds), 0 to 1: where meta-features say nothing about
+    new tasks it is near 0, and the advice is near that of the mean over tasks. What is observed
+    moves the prediction as in `Factorisation`, whose covariance and improvement are used with the
+    trees' prediction as the prior mean. At most 40,000 evaluations are learnt from. Cost: five
+    boosters; a prediction a pool and task, remembered.
+
+    Args:
+        model: The trees as LightGBM's text.
+    """
+
+    completion: Completion
+    likeness: Likeness
+    width: Floats
+    model: str
+    share: float
+    metric: str
+
+    @classmethod
+    def fit(cls, history: History, *, seed: int = 0, rounds: int = ROUNDS) -> Self:
+        """Learn the trees, and how far they are to be believed."""
+        completion = Completion.fit(history, seed=seed)
+        prepared(completion)
+        likeness = Likeness.fit(history)
+        lesson = Lesson.of(completion, likeness, seed=seed)
+        share = _share(lesson, len(history.tasks), rounds, seed)
+        model = _trees(lesson, rounds, seed)
+        return cls(completion, likeness, widths(history), model, share, history.metric)
+
+    def predict(self, task: Task, pool: Pool) -> Floats:
+        """The root of the regret of every config of a pool before anything is run, (n,)."""
+        trees = predicted(self.model, self.completion, self.likeness, task, pool)
+        return np.clip(usual(self.completion, pool) + self.share * trees, 0.0, 1.0)
+
+    def recommend(
+        self,
+        task: Task,
+        k: int,
+        *,
+        observed: Sequence[Evaluation] = (),
+        candidates: Configs | None = None,
+    ) -> list[Recommendation]:
+        """The configs of the least predicted regret, then of the largest expected improvement."""
+        of = pool(self.completion.configs, candidates)
+        return advise(
+            self.completion, of, k, observed, lambda some: self.predict(task, some),
+            width=self.width, metric=self.metric,
+        )  # fmt: skip
+
+
+def _trees(lesson: Lesson, rounds: int, seed: int) -> str:
+    return boosted(
+        lesson, rounds=rounds, seed=seed, options={"objective": "l2"}, label=lesson.y - lesson.usual
+    )
+
+
+def _share(lesson: Lesson, tasks: int, rounds: int, seed: int) -> float:
+    """How far to believe trees on tasks that they did not see, 0 to 1."""
+    from lightgbm import Booster
+
+    if tasks < FOLDS:
+        return 0.0 if tasks < 2 else 0.5
+    fold = np.random.default_rng(seed).permutation(tasks)[lesson.task] % FOLDS  # (n,)
+    said = np.empty(len(lesson.y))
+    for f in range(FOLDS):
+        inside, out = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+        inside = inside[:: 1 + len(inside) // 15_000]
+        model = Booster(model_str=_trees(lesson.part(inside), rounds, seed))
+        said[out] = np.asarray(model.predict(lesson.features[out], num_threads=1))
+    left = lesson.y - lesson.usual
+    return float(np.clip(said @ left / max(float(said @ said), 1e-12), 0.0, 1.0))

@@ -1,0 +1,75 @@
+"""What advice from past tasks says of itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metadb.history import Configs
+from recommenders.candidates import pool
+from recommenders.completion import Completion
+from recommenders.evidence import from_tasks
+from recommenders.past import NEIGHBOURS, outside, past
+from tests.contracts.test_recommenders import make_history, told
+
+
+@pytest.fixture
+def history():
+    return make_history(3, share=0.5, failed=0.1)
+
+
+def test_a_known_config_rests_on_the_tasks_that_ran_it(history):
+    allowed = pool(history.configs)
+    completion = Completion.fit(history)
+    weight = np.arange(1.0, 9.0)
+    run = completion.run(allowed)
+    advice = past(completion, allowed).advice(range(15), "error_rate", weight=weight)
+    for c, r in enumerate(advice):
+        ran = [t for t in range(8) if not np.isnan(run[t, c])]
+        ran.sort(key=lambda t: -weight[t])
+        assert r.because.tasks == tuple(history.tasks[t] for t in ran)
+        assert r.because.weights == (tuple(weight[ran]) if len(ran) > 1 else ())
+        assert r.because.configs == (history.configs.ids[c],)
+        said = from_tasks(run[ran][:, [c]], weight[ran])
+        assert r.expected_loss == pytest.approx(said.expected[0], abs=1e-12)
+        assert r.interval == pytest.approx((said.low[0], said.high[0]), abs=1e-9)
+        assert r.probability == pytest.approx(said.probability[0], abs=1e-12)
+
+
+def test_a_new_config_rests_on_all_surrogates_and_its_nearest_neighbours(history):
+    new = Configs.of("toy", [{"x": 3.4, "kind": "a"}])
+    completion = Completion.fit(history)
+    allowed = pool(history.configs, new)
+    (r,) = past(completion, allowed).advice([0], "error_rate", note="mind this")
+    assert set(r.because.tasks) == set(history.tasks)
+    assert r.because.note.startswith("mind this; ")
+    far = ((history.configs.x - allowed.x[0]) ** 2).sum(axis=1)
+    assert r.because.configs == tuple(history.configs.ids[i] for i in np.argsort(far)[:NEIGHBOURS])
+    said = from_tasks(completion.regrets(allowed))
+    assert r.expected_loss == pytest.approx(said.expected[0])
+
+
+def test_a_task_without_weight_is_no_evidence_unless_it_is_the_only_one(history):
+    completion = Completion.fit(history)
+    allowed = pool(history.configs)
+    run = completion.run(allowed)
+    weight = np.zeros(8)
+    weight[2] = 1.0
+    for c, r in enumerate(past(completion, allowed).advice(range(15), "m", weight=weight)):
+        ran = np.flatnonzero(~np.isnan(run[:, c]))
+        expected = {2} if 2 in ran else set(ran)
+        assert set(r.because.tasks) == {history.tasks[t] for t in expected}
+        assert 0 < r.expected_loss < 1
+
+
+def test_what_lies_outside_the_space_is_counted(history):
+    strange = Configs.of("toy", [{"x": -5.0, "kind": "a"}, {"x": 2.0, "kind": "a"}])
+    assert outside(pool(history.configs), pool(history.configs).seen([])) is None
+    allowed = pool(history.configs, strange)
+    from metadb.records import Evaluation, Trial
+
+    seen = allowed.seen([Evaluation(Trial({"x": 99.0, "kind": "a"}), 0.1), *told(history, 1)])
+    said = outside(allowed, seen)
+    assert said is not None
+    assert said.startswith("1 of the candidates lie outside")
+    assert "1 of those observed lie outside" in said
