@@ -235,6 +235,13 @@ class History:
             datasets=tuple(d for d, keep in zip(self.datasets, kept, strict=True) if keep),
         )
 
+    def at(self, rows: NDArray[np.intp]) -> History:
+        """The history of some of its entries only; tasks and configs keep their places."""
+        return replace(
+            self, task=self.task[rows], config=self.config[rows], loss=self.loss[rows],
+            cost_s=self.cost_s[rows], budget=self.budget[rows],
+        )  # fmt: skip
+
     def described_task(self, task: str) -> Task:
         """The task with its meta-features.
 

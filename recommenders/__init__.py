@@ -8,13 +8,16 @@ from metadb.errors import NotFound
 from recommenders.a3r import A3R
 from recommenders.active_testing import ActiveTesting
 from recommenders.active_testing_cost import ActiveTestingCost
+from recommenders.auto import Auto
 from recommenders.average_rank import AverageRank
+from recommenders.cold import Cold
 from recommenders.copula import Copula
 from recommenders.factorisation import Factorisation
 from recommenders.nearest import Nearest
 from recommenders.oboe import Oboe
 from recommenders.pareto import Pareto
 from recommenders.portfolio import Portfolio
+from recommenders.pretrained import Pretrained
 from recommenders.random import Random
 from recommenders.ranking import Ranking
 from recommenders.rgpe import RGPE
@@ -36,7 +39,10 @@ class Family(Protocol):
 
 
 RECOMMENDERS: dict[str, Family] = {
+    "auto": Auto,
+    # Without transfer.
     "random": Random,
+    "cold": Cold,
     # Portfolios.
     "average_rank": AverageRank,
     "portfolio": Portfolio,
@@ -51,6 +57,7 @@ RECOMMENDERS: dict[str, Family] = {
     "rgpe": RGPE,
     "stacked": Stacked,
     "copula": Copula,
+    "pretrained": Pretrained,
     # Factorisation.
     "factorisation": Factorisation,
     "oboe": Oboe,

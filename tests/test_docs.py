@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -51,7 +52,18 @@ def run(command: str | list[str], folder: Path) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/metafeatures.md"])
+RUN = [
+    "README.md",
+    "docs/quick-start.md",
+    "docs/metafeatures.md",
+    "docs/recommenders.md",
+    "docs/how-to-choose.md",
+    "docs/evaluate.md",
+    "docs/importance.md",
+]
+
+
+@pytest.mark.parametrize("page", RUN)
 def test_every_command_and_example_runs(page, checkout):
     """Blocks in the order of the page, bash and Python in turn; make targets are looked at apart."""
     text = (ROOT / page).read_text()
@@ -72,6 +84,21 @@ def test_every_command_and_example_runs(page, checkout):
             assert done.returncode == 0, f"{command}\n{done.stderr}"
             n_run += 1
     assert n_run >= 3
+
+
+def test_the_recommender_of_the_page_on_extending_can_be_judged(checkout):
+    text = (DOCS / "extending.md").read_text()
+    block = next(b for b in blocks(DOCS / "extending.md", "python") if "class MedianRegret" in b)
+    (checkout / "mine.py").write_text(dedent(f"   {block.lstrip()}"))
+    command = re.search(r"`metadb (evaluate --recommenders \S+mine:MedianRegret)`", text)
+    assert command
+    filled = run("metadb ingest table data/sample --store my-store", checkout)
+    assert filled.returncode == 0, filled.stderr
+    done = run(
+        f"metadb {command[1]} --space classifier --folds 2 --budget 3 --store my-store", checkout
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^MedianRegret +\.\d", done.stdout, flags=re.MULTILINE)
 
 
 def test_the_make_targets_of_the_readme_exist():
