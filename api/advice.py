@@ -19,7 +19,7 @@ from recommenders import family
 if TYPE_CHECKING:
     from metadb.history import History
 
-DEFAULT = "portfolio"
+DEFAULT = "auto"
 
 
 @dataclass(frozen=True, slots=True)

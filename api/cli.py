@@ -125,7 +125,7 @@ def recommend(
     metric: str | None = None,
     k: Annotated[int, Parameter(name=["--k", "-k"])] = 10,
     observed: Path | None = None,
-    recommender: str = "portfolio",
+    recommender: str = "auto",
     seed: int = 0,
     common: Common = COMMON,
 ) -> int:
@@ -151,8 +151,8 @@ def recommend(
     observed
         What was run already: a JSON list (or lines) of {"config": {...}, "value": 0.9}.
     recommender
-        portfolio and average_rank (the same for every task), nearest (by the task's
-        meta-features) or random.
+        auto asks several and trusts each as far as it was right on the store's own tasks; the
+        others are those of docs/recommenders.md, for example portfolio, nearest or random.
     seed
         For recommenders that draw.
     """

@@ -123,8 +123,9 @@ def _log_likelihood(
 
     trust, part, own, noise = theta[:4].exp()
     a = x / theta[4:].exp()
-    square = (a[:, :, None, :] - a[:, None, :, :]).square().sum(-1)
-    s = (5 * square + 1e-12).sqrt()
+    norm = a.square().sum(-1)
+    square = norm[:, :, None] + norm[:, None, :] - 2 * (a @ a.mT)
+    s = (5 * square.clamp_min(0.0) + 1e-12).sqrt()
     k = part * shared + own * (1 + s + s * s / 3) * (-s).exp()
     k = k * there[:, :, None] * there[:, None, :]
     k = k + torch.diag_embed(torch.where(there > 0, noise + 1e-3, torch.ones_like(there)))

@@ -129,8 +129,8 @@ def _learnt(history: History, members: Mapping[str, Family], seed: int) -> Lesso
         return alike
     of = dict(zip(small.tasks, small.datasets or small.tasks, strict=True))
     left_out = [d for d in datasets if any(of[t] == d for t in court.sheets)][:LEFT_OUT]
-    # A third of the data sets at most is hidden at once: enough are left to learn from.
-    n_folds = max(1, -(-3 * len(left_out) // len(datasets)))
+    # Half of the data sets at most are hidden at once: enough are left to learn from.
+    n_folds = max(1, -(-2 * len(left_out) // len(datasets)))
     skills: dict[str, list[Floats]] = {name: [] for name in members}
     claims: list[Floats] = []
     for nth in range(n_folds):
