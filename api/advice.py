@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
 from itertools import zip_longest
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from api.fitting import fitted
 from api.terminal import config_text
 from metadb.errors import NotFound
 from metadb.records import Evaluation, Recommendation, Task
@@ -96,16 +97,18 @@ def advise(
     observed: Sequence[Evaluation] = (),
     recommender: str = DEFAULT,
     seed: int = 0,
+    say: Callable[[str], object] = lambda said: None,
 ) -> Advice:
     """Fit a recommender on every other task, ask it, and keep what it said in the store.
 
     Where the store has evaluations of the task itself they are left out: the advice is what other
-    tasks teach. What was run already is told by `observed` and not advised again.
+    tasks teach. What was run already is told by `observed` and not advised again. `say` is told of
+    what takes long.
 
     Raises:
         NotFound: No such space, metric or recommender, or no other task to learn from.
     """
-    learner = family(recommender)
+    family(recommender)  # no such recommender is said before anything is read
     history = store.history(space, metric)
     left_out = 0
     if task.id in history.tasks:
@@ -113,7 +116,8 @@ def advise(
         history = history.without(task.id)
     if not history.tasks:
         raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
-    advised = learner.fit(history, seed=seed).recommend(task, k, observed=observed)
+    learnt = fitted(store, history, recommender, seed=seed, say=say)
+    advised = learnt.recommend(task, k, observed=observed)
     cautions = [*_cautions(store, task, history, observed), *_shared_notes(advised)]
     try:
         ids = store.record_recommendations(

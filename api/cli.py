@@ -188,6 +188,7 @@ def recommend(
             observed=told,
             recommender=recommender,
             seed=seed,
+            say=lambda said: remark(common, said),
         )
     if common.json:
         say_json(advice.as_dict() | {"metafeatures": dict(asked.metafeatures)})

@@ -89,7 +89,10 @@ def _new_data_set(folder: Path) -> Path:
 def _advise(store: Store, task: Task, table: Path) -> Advice:
     print("\n3. Five configurations to try on a data set the store has never seen:")
     print(f"   metadb recommend --data {table} --target diagnosis --space classifier -k 5")
-    advice = advise(store, task, space="classifier", metric="accuracy", k=5)
+    advice = advise(
+        store, task, space="classifier", metric="accuracy", k=5,
+        say=lambda said: print(f"   ({said})"),
+    )  # fmt: skip
     print("\n".join(advice.lines()))
     return advice
 
