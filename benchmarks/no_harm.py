@@ -2,11 +2,11 @@
 
     python -m benchmarks.no_harm [--data DIR] [--folder DIR] [--jobs 2]
 
-Protocol: that of `benchmarks.recommenders`, budget 50, one seed, at most 10 tasks of 400 configurations. Two ways to spoil the past:
-the losses of every past task are shuffled within the task; or the past is that of another space
-(TabRepo's, or XGBoost's), with no task of the task's own space, under one space's name. The task
-itself is untouched. Asked for: the regret of `auto` after 20 and 50 configurations at most 1.05 of
-that of `cold`, which searches without transfer.
+Protocol: that of `benchmarks.recommenders`, budget 50, one seed, at most 10 tasks of 400
+configurations. Two ways to spoil the past: the losses of every past task are shuffled within the
+task; or the past is that of another space (TabRepo's, or XGBoost's), with no task of the task's own
+space, under one space's name. The task itself is untouched. Asked for: the regret of `auto` after
+20 and 50 configurations at most 1.05 of that of `cold`, which searches without transfer.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.machine import RESULTS
 from benchmarks.page_metafeatures import metafeatures, parity_page
+from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_sources import SECTIONS
 
 ROOT = RESULTS.parents[1]
@@ -174,7 +175,13 @@ def sources() -> list[str]:
     """A section for each benchmark of a source whose results are there."""
     usual = ran_on(results("store")["machine"])
     parts = []
-    sections = SECTIONS | {"metafeatures": ("Meta-features", metafeatures)}
+    sections = SECTIONS | {
+        "metafeatures": ("Meta-features", metafeatures),
+        "recommenders": ("Recommenders", quality),
+        "no_harm": ("Where the past teaches nothing", no_harm),
+        "recommender_speed": ("Speed of the recommenders", speed),
+        "importance": ("Importances of hyperparameters", importances),
+    }
     for name, (title, table) in sections.items():
         if not (RESULTS / f"{name}.json").is_file():
             continue
@@ -223,7 +230,16 @@ def readme(text: str) -> str:
     )
 
 
+def how_to_choose(text: str) -> str:
+    """The page with the table of means between its marks made anew."""
+    start, end = MARKS
+    table = means(results("recommenders"))
+    return re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{table}\n{end}", text, flags=re.DOTALL)
+
+
 def main() -> None:
+    choose = ROOT / "docs" / "how-to-choose.md"
+    choose.write_text(how_to_choose(choose.read_text()))
     (ROOT / "docs" / "benchmarks.md").write_text(page())
     (ROOT / "docs" / "metafeatures-parity.md").write_text(parity())
     path: Path = ROOT / "README.md"

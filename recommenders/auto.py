@@ -43,6 +43,9 @@ MEMBERS: dict[str, Family] = {
 LIST = 4
 """Each member names so many configurations that it would run next."""
 
+MANY = 150
+"""Of more past tasks, no Gaussian process is fitted to each: RGPE stays away."""
+
 SHORT = 2000
 """Of more known configurations, unless candidates are named, those best on their tasks are asked
 about, at most so many."""
@@ -60,12 +63,12 @@ class Auto:
     fitted on others, and search on each; looked at are the best of 1, 5 and 12 configurations. The
     skill of a member in a phase is the probability that as many drawn at random would have found
     something worse, less that of something better (exactly, a mean over tasks), half-way drawn to
-    the mean of all members. Its trust is skill^4. Whether past tasks teach anything at all is asked
-    of all together: where their mean skill is less than 0.5 standard errors above 0 (over tasks)
-    none is trusted, above 1.5 all are. The search without transfer is always trusted a little once
-    something was seen. So where past tasks teach nothing (shuffled scores, an unrelated
-    collection) what remains is the search that would have been done without them. With fewer than 3
-    past tasks nothing can be judged, and all are trusted alike.
+    the mean of all members. Its trust is skill^4, thrice that for `pretrained`. Whether past tasks
+    teach anything at all is asked of all together: where their mean skill is less than 0.5 standard
+    errors above 0 (over tasks) none is trusted, above 1.5 all are. The search without transfer is
+    always trusted a little once something was seen. So where past tasks teach nothing (shuffled
+    scores, an unrelated collection) what remains is the search that would have been done without
+    them. With fewer than 3 data sets nothing can be judged, and what was said before holds.
 
     **Vote.** A member's n-th choice has trust / n points; the most points win. The expected regret,
     its interval and probability are means over the members that named the config, by their points,
@@ -87,8 +90,10 @@ class Auto:
     @classmethod
     def fit(cls, history: History, *, seed: int = 0) -> Self:
         """Fit and judge the members."""
-        members = {name: family.fit(history, seed=seed) for name, family in MEMBERS.items()}
-        return cls(history, members, learnt(history, MEMBERS, seed=seed), seed)
+        few = len(history.tasks) <= MANY
+        families = {name: one for name, one in MEMBERS.items() if few or name != "rgpe"}
+        members = {name: one.fit(history, seed=seed) for name, one in families.items()}
+        return cls(history, members, learnt(history, families, seed=seed), seed)
 
     def recommend(
         self,

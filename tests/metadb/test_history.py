@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from metadb.errors import InvalidRows, NotFound
+from metadb.errors import InvalidConfig, InvalidRows, NotFound
 from metadb.history import Configs, History
 from metadb.identity import canonical_config, config_id
 from metadb.records import Rows, Task
@@ -259,3 +259,56 @@ def test_budgets_of_two_units_are_not_averaged(store):
         )
     )
     assert sorted(store.history(SPACE).loss) == [-0.5, -0.25]
+
+
+def test_what_is_taken_shares_space_values_and_encoding():
+    configs = Configs.of(SPACE, [config(i) for i in range(8)])
+    taken = configs.take([6, 1, 6])
+    assert taken.space is configs.space
+    assert taken.values[0] is configs.values[6]
+    np.testing.assert_array_equal(taken.x, configs.x[[6, 1, 6]])
+    twice = taken.take([1])
+    assert twice.space is configs.space  # and not one inferred from a single config
+    assert list(twice) == [config(1)]
+    np.testing.assert_array_equal(twice.x, configs.x[[1]])
+    assert (twice.ids, twice.texts) == ((configs.ids[1],), (configs.texts[1],))
+
+
+def test_places_are_those_of_equal_configs_and_minus_one_elsewhere():
+    configs = Configs.of(SPACE, [config(i) for i in (3, 0, 2)])
+    others = Configs.of(SPACE, [config(i) for i in (2, 5, 3, 2)])
+    assert configs.places(others).tolist() == [2, -1, 0, 2]
+    assert configs.places(configs).tolist() == [0, 1, 2]
+    assert configs.places(configs.take([])).tolist() == []
+    expected = [-1 if (i := configs.index(c)) is None else i for c in others]
+    assert configs.places(others).tolist() == expected
+
+
+def test_other_configs_are_encoded_in_the_space_of_the_batch():
+    configs = Configs.of(SPACE, [config(i) for i in range(9)])
+    others = Configs.of(SPACE, [config(3), config(6)])
+    moved = configs.with_encoding_of(others)
+    assert moved.space is configs.space
+    assert (moved.ids, moved.texts) == (others.ids, others.texts)
+    np.testing.assert_array_equal(moved.x, configs.x[[3, 6]])
+    taken = moved.take([1])
+    assert taken.space is configs.space
+    np.testing.assert_array_equal(taken.x, configs.x[[6]])
+    assert others.space is not configs.space  # what was given is left as it was
+    with pytest.raises(InvalidConfig):
+        configs.with_encoding_of(Configs.of(SPACE, [{"C": 1.0, "kernel": "unheard"}]))
+
+
+def test_a_history_of_some_entries_keeps_tasks_and_configs_in_their_places(filled):
+    store, _ = filled
+    history = store.history(SPACE, "accuracy")
+    rows = np.flatnonzero(np.random.default_rng(0).random(len(history)) < 0.5)
+    some = history.at(rows)
+    assert some.configs is history.configs
+    assert (some.tasks, some.datasets) == (history.tasks, history.datasets)
+    for name in ("task", "config", "loss", "cost_s", "budget"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(history, name)[rows])
+    np.testing.assert_equal(some.metafeatures(), history.metafeatures())
+    assert some.matrix().shape == history.matrix().shape
+    assert len(history.at(np.empty(0, np.intp))) == 0
+    np.testing.assert_equal(history.at(np.arange(len(history))).matrix(), history.matrix())

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
+from metadb.errors import NotFound
 from metadb.history import Configs
 from metadb.records import Evaluation, Task, Trial
-from recommenders.a3r import A3R
-from recommenders.active_testing import ActiveTesting
-from recommenders.active_testing_cost import ActiveTestingCost
-from recommenders.average_rank import AverageRank
-from recommenders.nearest import Nearest
-from recommenders.pareto import Pareto
-from recommenders.portfolio import Portfolio
-from recommenders.random import Random
+from recommenders import RECOMMENDERS
 from tests.contracts.test_recommenders import NEW, make_history
 
-FAMILIES = (
-    Random, AverageRank, Portfolio, Nearest, ActiveTesting, A3R, Pareto, ActiveTestingCost,
-)  # fmt: skip
 FULL = make_history(2)
 
 
@@ -50,26 +42,83 @@ STRANGE = [
 CANDIDATES = Configs.of("toy", [{"x": 1.0, "kind": "b"}, {"x": 2.5, "kind": "a"}, {"x": -9.0}])
 
 
+MAY_SAY_NEVER = {"auto", "pretrained"}
+"""Whose probability may come out as 0 or 1 in floating point."""
+
+
+@cache
+def fitted(name, history):
+    return RECOMMENDERS[name].fit(HISTORIES[history])
+
+
 @pytest.mark.parametrize("observed", [[], STRANGE], ids=["nothing observed", "strange"])
-@pytest.mark.parametrize("name", HISTORIES)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_it_answers_in_figures(family, name, observed):
-    fitted = family.fit(HISTORIES[name])
+@pytest.mark.parametrize(
+    ("name", "history"),
+    # No member of `auto` weighs time, and judging them takes some.
+    [(n, h) for n in RECOMMENDERS for h in HISTORIES if (n, h) != ("auto", "half timed")],
+)
+def test_it_answers_in_figures(name, history, observed):
+    recommender = fitted(name, history)
+    # Where all that was run failed, `auto` leaves out the one candidate that was.
+    hopeless = name == "auto" and not np.isfinite(HISTORIES[history].loss).any()
     for task in (NEW, Task("toy:bare"), Task("toy:nan", metafeatures={"nr_inst": float("nan")})):
-        for candidates, n in ((None, 4), (CANDIDATES, 1 if observed else 2)):
-            advice = fitted.recommend(task, 4, observed=observed, candidates=candidates)
+        for candidates, n in ((None, 4), (CANDIDATES, 1 if observed or hopeless else 2)):
+            advice = recommender.recommend(task, 4, observed=observed, candidates=candidates)
             assert n <= len(advice) <= 4
             for r in advice:
                 low, high = r.interval
                 assert 0 <= low <= high <= 1
                 assert 0 <= r.expected_loss <= 1
-                assert 0 < r.probability < 1
+                assert 0 <= r.probability <= 1
+                assert name in MAY_SAY_NEVER or 0 < r.probability < 1
                 assert all(0 < w < np.inf for w in r.because.weights)
 
 
-@pytest.mark.parametrize("family", [AverageRank, Portfolio, Nearest, ActiveTesting])
-def test_without_any_task_it_says_that_nothing_is_known(family):
-    advice = family.fit(FULL.without(*FULL.tasks)).recommend(NEW, 3)
+def broken(reason, *names):
+    return {name: pytest.mark.xfail(strict=True, reason=reason) for name in names}
+
+
+WEIGH_TIME = ("a3r", "pareto", "active_testing_cost")
+WITHOUT_TASKS = broken("divides by the number of tasks", "factorisation", "oboe") | broken(
+    "LightGBM refuses an empty lesson", "auto", "zero_shot", "ranking"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=WITHOUT_TASKS.get(name, ()))
+        for name in RECOMMENDERS
+        if name not in WEIGH_TIME
+    ],
+)
+def test_without_any_task_it_says_that_nothing_is_known(name):
+    advice = RECOMMENDERS[name].fit(FULL.without(*FULL.tasks)).recommend(NEW, 3)
     assert len(advice) == 3
-    assert all("no past task" in r.because.note for r in advice)
     assert all(r.expected_loss == 0.5 for r in advice)
+    if name != "random":
+        assert all("no past task" in r.because.note for r in advice)
+
+
+@pytest.mark.parametrize("name", WEIGH_TIME)
+def test_who_weighs_time_says_that_none_is_known(name):
+    with pytest.raises(NotFound, match="seconds"):
+        RECOMMENDERS[name].fit(FULL.without(*FULL.tasks))
+
+
+WITHOUT_ROWS = broken("LightGBM refuses an empty lesson", "auto", "zero_shot", "ranking") | broken(
+    "promises a regret below 0.2 of what nobody ran", "pretrained", "tst", "stacked"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=WITHOUT_ROWS.get(name, ()))
+        for name in RECOMMENDERS
+        if name not in WEIGH_TIME
+    ],
+)
+def test_of_tasks_that_ran_nothing_nothing_is_promised(name):
+    for r in RECOMMENDERS[name].fit(FULL.at(np.empty(0, np.intp))).recommend(NEW, 3):
+        assert 0.3 <= r.expected_loss <= 0.7

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from metadb.history import Configs
+from metadb.records import Evaluation, Trial
 from recommenders.candidates import pool
 from recommenders.completion import Completion
 from recommenders.evidence import from_tasks
-from recommenders.past import NEIGHBOURS, outside, past
+from recommenders.past import NEIGHBOURS, outside, past, ready
 from tests.contracts.test_recommenders import make_history, told
 
 
@@ -66,10 +68,58 @@ def test_what_lies_outside_the_space_is_counted(history):
     strange = Configs.of("toy", [{"x": -5.0, "kind": "a"}, {"x": 2.0, "kind": "a"}])
     assert outside(pool(history.configs), pool(history.configs).seen([])) is None
     allowed = pool(history.configs, strange)
-    from metadb.records import Evaluation, Trial
-
     seen = allowed.seen([Evaluation(Trial({"x": 99.0, "kind": "a"}), 0.1), *told(history, 1)])
     said = outside(allowed, seen)
     assert said is not None
     assert said.startswith("1 of the candidates lie outside")
     assert "1 of those observed lie outside" in said
+
+
+def test_it_is_the_completed_table_turned_and_says_what_was_run(history):
+    completion = Completion.fit(history)
+    new = Configs.of("toy", [history.configs[3], {"x": 2.5, "kind": "b"}, history.configs[0]])
+    for allowed in (pool(history.configs), pool(history.configs, new)):
+        found = past(completion, allowed)
+        np.testing.assert_array_equal(found.regret, completion.regrets(allowed).T)
+        np.testing.assert_array_equal(found.was_run, ~np.isnan(completion.run(allowed)).T)
+        assert past(completion, allowed) is found
+
+
+def test_means_of_regrets_and_ranks_are_those_of_plain_loops(history):
+    found = past(Completion.fit(history), pool(history.configs))
+    n, tasks = found.regret.shape
+    ranks = np.array([rankdata(found.regret[:, t]) for t in range(tasks)])  # (tasks, n)
+    np.testing.assert_allclose(found.mean_rank, ((ranks - 1) / (n - 1)).mean(axis=0))
+    np.testing.assert_allclose(found.alone, [row.mean() for row in found.regret])
+
+
+def test_what_was_observed_is_known_whether_or_not_it_may_be_advised(history):
+    completion = Completion.fit(history)
+    whole = completion.regrets(pool(history.configs))
+    allowed = pool(history.configs, history.configs.take([2, 7, 9]))
+    found = past(completion, allowed)
+    inside = allowed.seen(told(history, 9, 2))
+    np.testing.assert_array_equal(found.of(inside), whole[:, [9, 2]].T)
+    strange = Evaluation(Trial({"x": 2.5, "kind": "b"}), 0.3)
+    across = found.of(allowed.seen([*told(history, 9, 1), strange]))
+    np.testing.assert_array_equal(across[:2], whole[:, [9, 1]].T)
+    new = Configs.of("toy", [{"x": 2.5, "kind": "b"}])
+    alone = completion.regrets(pool(history.configs, new))[:, 0]
+    np.testing.assert_allclose(across[2], alone, rtol=1e-12)
+    assert found.of(allowed.seen([])).shape == (0, 8)
+
+
+def test_a_task_that_weighs_next_to_nothing_is_not_named(history):
+    completion = Completion.fit(history)
+    weight = np.full(8, 1.0)
+    weight[[1, 4]] = 5e-4, 2e-3
+    new = Configs.of("toy", [{"x": 3.4, "kind": "a"}])
+    (r,) = past(completion, pool(history.configs, new)).advice([0], "m", weight=weight)
+    assert set(r.because.tasks) == set(history.tasks) - {history.tasks[1]}
+    assert r.because.tasks[-1] == history.tasks[4]
+    assert r.because.weights == (1.0,) * 6 + (2e-3,)
+
+
+def test_only_a_table_without_holes_is_ready():
+    assert ready(Completion.fit(make_history(3)))
+    assert not ready(Completion.fit(make_history(3, share=0.5)))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from recommenders.remembered import Remembered
 
@@ -38,3 +41,33 @@ def test_the_newest_stays_however_large():
     one = [1]
     first = kept.get((one,), lambda: [0] * 100)
     assert kept.get((one,), list) is first
+
+
+def test_threads_may_share_it():
+    kept: Remembered[list[int]] = Remembered(4, 1000, len)
+    keys = [[i] for i in range(12)]
+
+    def ask(n: int) -> bool:
+        i = n * 7 % 12
+        return kept.get((keys[i],), lambda: [i]) == [i]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(ask, range(4000)))
+    assert len(kept._kept) <= 4
+
+
+def test_what_fails_is_not_remembered():
+    kept: Remembered[float] = Remembered(4, 1000, lambda _: 1)
+    one = [0]
+    with pytest.raises(ZeroDivisionError):
+        kept.get((one,), lambda: 1 / 0)
+    assert kept.get((one,), lambda: 2.0) == 2.0
+
+
+def test_several_objects_and_their_order_make_a_key():
+    kept: Remembered[str] = Remembered(9, 1000, len)
+    a, b = [1], [2]
+    assert kept.get((a, b), lambda: "ab") == "ab"
+    assert kept.get((b, a), lambda: "ba") == "ba"
+    assert kept.get((a,), lambda: "a") == "a"
+    assert kept.get((a, b), lambda: "anew") == "ab"
