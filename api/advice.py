@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
 from itertools import zip_longest
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from api.fitting import fitted
-from api.terminal import config_text
+from api.terminal import config_text, expected_text, trust_text
 from metadb.errors import NotFound
 from metadb.records import Evaluation, Recommendation, Task
 from metadb.store import Store
@@ -150,25 +150,6 @@ def advise(
         recommendations=tuple(advised),
         evaluations=tuple(map(tuple, evaluations)),
     )
-
-
-def expected_text(
-    expected: float | None, interval: tuple[float, float] | None, probability: float | None
-) -> str:
-    """The figures of a recommendation in words; empty where there are none."""
-    said = []
-    if expected is not None:
-        between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-        said.append(f"expected regret {expected:.2f}{between}")
-    if probability is not None:
-        said.append(f"{probability:.0%} likely within 1 % of the best".replace("%", " %", 1))
-    return ", ".join(said)
-
-
-def trust_text(members: Mapping[str, float]) -> str:
-    """The recommenders that spoke, most trusted first."""
-    ordered = sorted(members.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} {share:.0%}".replace("%", " %") for name, share in ordered)
 
 
 def _shared_notes(advised: Sequence[Recommendation]) -> list[str]:

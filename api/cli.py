@@ -151,8 +151,10 @@ def recommend(
     observed
         What was run already: a JSON list (or lines) of {"config": {...}, "value": 0.9}.
     recommender
-        auto asks several and trusts each as far as it was right on the store's own tasks; the
-        others are those of docs/recommenders.md, for example portfolio, nearest or random.
+        auto asks several and trusts each as far as it was right on the store's own tasks. Without
+        transfer: random, cold. The same for every task: average_rank, portfolio, a3r, pareto. By
+        what was run already: active_testing, active_testing_cost, tst, taf, rgpe, stacked, copula,
+        pretrained, factorisation, oboe. By the task's meta-features: nearest, zero_shot, ranking.
     seed
         For recommenders that draw.
     """

@@ -9,8 +9,17 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from api.advice import expected_text, trust_text
-from api.terminal import COMMON, EXIT_OK, Common, config_text, opened, printable, say_json
+from api.terminal import (
+    COMMON,
+    EXIT_OK,
+    Common,
+    config_text,
+    expected_text,
+    opened,
+    printable,
+    say_json,
+    trust_text,
+)
 from metadb.errors import NotFound, QueryRefused
 from metadb.store import Store
 

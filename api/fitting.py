@@ -57,8 +57,10 @@ def fitted(
 
         with suppress(MetadbError, OSError):
             kept: Recommender = load(folder)
-            folder.touch()
+            with suppress(OSError):  # who may only read may not touch
+                folder.touch()
             return kept
+        shutil.rmtree(folder, ignore_errors=True)  # damaged
     if name == "auto":
         say("judging recommenders on this store's own tasks; what comes of it is kept")
     start = time.perf_counter()
@@ -71,7 +73,7 @@ def fitted(
 def _keep(learnt: Recommender, folder: Path, store: Store, name: str) -> None:
     from recommenders.saving import save
 
-    with suppress(OSError):
+    with suppress(MetadbError, OSError):
         folder.parent.mkdir(exist_ok=True)
         save(learnt, folder, about={"recommender": name, "store": str(store.version)})
         kept = sorted(folder.parent.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)

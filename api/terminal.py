@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -154,3 +154,22 @@ def config_text(config: Config) -> str:
         f"{named[k]}={v:.4g}" if isinstance(v := config[k], float) else f"{named[k]}={v}"
         for k in order
     )
+
+
+def expected_text(
+    expected: float | None, interval: tuple[float, float] | None, probability: float | None
+) -> str:
+    """The figures of a recommendation in words; empty where there are none."""
+    said = []
+    if expected is not None:
+        between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        said.append(f"expected regret {expected:.2f}{between}")
+    if probability is not None:
+        said.append(f"{probability:.0%} likely within 1 % of the best".replace("%", " %", 1))
+    return ", ".join(said)
+
+
+def trust_text(members: Mapping[str, float]) -> str:
+    """The recommenders that spoke, most trusted first."""
+    ordered = sorted(members.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {share:.0%}".replace("%", " %") for name, share in ordered)

@@ -43,7 +43,7 @@ def quality(found: Figures) -> str:
 
 def _cell(row: Figures, k: str) -> str:
     text = _short(row["regret"][k])
-    low, high = row["difference"][k]
+    _, low, high = row["difference"][k]
     if (low, high) == (0.0, 0.0):
         return text
     sign = "=" if row["tied"][k] else "+" if high < 0 else "-"
@@ -79,7 +79,7 @@ def no_harm(found: Figures) -> str:
         for k in ("20", "50"):
             if k in row["auto"]:
                 ratio = row["auto / cold"][k]
-                low, high = row["difference"][k]
+                _, low, high = row["difference"][k]
                 lines.append(
                     [name, k, row["auto"][k], row["cold"][k], ratio, f"{low:+.3f} to {high:+.3f}"]
                 )

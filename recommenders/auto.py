@@ -64,11 +64,12 @@ class Auto:
     skill of a member in a phase is the probability that as many drawn at random would have found
     something worse, less that of something better (exactly, a mean over tasks), half-way drawn to
     the mean of all members. Its trust is skill^4, thrice that for `pretrained`. Whether past tasks
-    teach anything at all is asked of all together: where their mean skill is less than 0.5 standard
-    errors above 0 (over tasks) none is trusted, above 1.5 all are. The search without transfer is
+    teach anything at all is asked of all together: where their mean skill is less than 1 standard
+    error above 0 (over tasks) none is trusted, above 2 all are. The search without transfer is
     always trusted a little once something was seen. So where past tasks teach nothing (shuffled
-    scores, an unrelated collection) what remains is the search that would have been done without
-    them. With fewer than 3 data sets nothing can be judged, and what was said before holds.
+    scores, an unrelated collection) what remains, but for one time in six, is the search that would
+    have been done without them. With fewer than 3 data sets nothing can be judged, and what was
+    said before holds.
 
     **Vote.** A member's n-th choice has trust / n points; the most points win. The expected regret,
     its interval and probability are means over the members that named the config, by their points,
@@ -92,6 +93,9 @@ class Auto:
         """Fit and judge the members."""
         few = len(history.tasks) <= MANY
         families = {name: one for name, one in MEMBERS.items() if few or name != "rgpe"}
+        if not len(history):
+            alone = {"cold": Cold.fit(history, seed=seed)}
+            return cls(history, alone, Lesson.of({"cold": 1.0}), seed)
         members = {name: one.fit(history, seed=seed) for name, one in families.items()}
         return cls(history, members, learnt(history, families, seed=seed), seed)
 
@@ -138,7 +142,7 @@ class Auto:
         best = self.history.config[order][np.argsort(rank, kind="stable")]
         _, places = np.unique(best, return_index=True)
         kept = best[np.sort(places)[:SHORT]]
-        return _shortlists.get((configs,), lambda: configs.take(np.sort(kept)))
+        return _shortlists.get((self.history,), lambda: configs.take(np.sort(kept)))
 
     def _concerned(self, asked: Configs) -> tuple[Auto, str | None]:
         """The committee that learnt from the tasks that ran configs like those asked about."""
@@ -188,6 +192,8 @@ def _together(
     figures = np.array(
         [[u if v is None else v for v, u in zip(row, unknown, strict=True)] for row in said]
     )  # (votes, 4)
+    if {name for name, _, _ in votes} == {"cold"}:  # its claims were not judged
+        correction = Correction()
     expected, low, high, probability = correction.applied(share @ figures)
     loudest = max(votes, key=lambda vote: (bool(vote[2].because.tasks), vote[1]))[2].because
     notes = [n for n in (note, loudest.note) if n]
@@ -235,9 +241,7 @@ _unlike: Remembered[tuple[str, ...]] = Remembered(64, 1 << 40, lambda made: 0)
 def _unlike_tasks(history: History, asked: Configs) -> tuple[str, ...]:
     patterns, of = _patterns(history.configs)  # (configs,)
     wanted = {frozenset(config) for config in asked}
-    like = np.array(
-        [any(len(p & w) >= LIKE * max(len(p | w), 1) for w in wanted) for p in patterns]
-    )
+    like = np.array([any(len(p & w) >= LIKE * len(p | w) for w in wanted) for p in patterns])
     ran = np.zeros(len(history.tasks), bool)
     ran[history.task[like[of[history.config]]]] = True
     return tuple(t for t, there in zip(history.tasks, ran, strict=True) if not there)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metadb.errors import InvalidConfig
 from metadb.history import Configs
 from metadb.protocols import Floats
 from metadb.records import Evaluation
@@ -95,8 +94,11 @@ def pool(known: Configs, candidates: Configs | None = None) -> Pool:
         return Pool(known, known, np.arange(len(known)))
 
     def make() -> Pool:
-        configs, kept = within(known, candidates)
-        return Pool(known, configs, known.places(configs), len(candidates) - len(kept))
+        first = {text: i for i, text in reversed([*enumerate(candidates.texts)])}
+        whole = len(first) == len(candidates)
+        once = candidates if whole else candidates.take(sorted(first.values()))
+        configs, kept = within(known, once)
+        return Pool(known, configs, known.places(configs), len(once) - len(kept))
 
     return _pools.get((known, candidates), make)
 
@@ -123,14 +125,13 @@ def _seen(of: Pool, observed: Sequence[Evaluation]) -> Seen:
 
 def within(known: Configs, configs: Configs) -> tuple[Configs, Places]:
     """Those of `configs` that the space of `known` holds, encoded in it, and their indices."""
+    from metadb.space import check
+
     place = known.places(configs)
     if (place >= 0).all():
         return known.take(place), np.arange(len(configs))
-    try:
-        return known.with_encoding_of(configs), np.arange(len(configs))
-    except InvalidConfig:
-        from metadb.space import check
-
-        why = check(known.space, configs.values)
-        kept = np.array([i for i, said in enumerate(why) if said is None or place[i] >= 0], np.intp)
-        return known.with_encoding_of(configs.take(kept)), kept
+    new = np.flatnonzero(place < 0)
+    why = check(known.space, [configs.values[i] for i in new])
+    out = new[[i for i, said in enumerate(why) if said is not None]]
+    kept = np.delete(np.arange(len(configs)), out)
+    return known.with_encoding_of(configs.take(kept) if len(out) else configs), kept

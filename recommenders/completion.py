@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metadb.errors import NotFound
 from metadb.history import Configs, History
 from metadb.protocols import Floats
 from recommenders.candidates import Pool
@@ -89,7 +90,7 @@ class Completion:
         holes = np.isnan(regret)
         if not holes.any():
             return regret
-        if len(self.configs.space) == 1:  # one choice: no config says anything of another
+        if _one_choice(self.configs):  # one choice: no config says anything of another
             return np.where(holes, _additive(regret), regret)
         bounds = np.searchsorted(self.task, np.arange(len(self.tasks) + 1))
         digest = blake2b(np.ascontiguousarray(pool.x).tobytes(), digest_size=16).digest()
@@ -102,9 +103,30 @@ class Completion:
         return regret
 
 
+def _one_choice(configs: Configs) -> bool:
+    from ConfigSpace.hyperparameters import CategoricalHyperparameter
+
+    parts = list(configs.space.values())
+    return len(parts) == 1 and isinstance(parts[0], CategoricalHyperparameter)
+
+
+def needs_results(history: History) -> None:
+    """Let a history pass that has something to learn from.
+
+    Raises:
+        NotFound: It has no evaluation.
+    """
+    if not len(history):
+        raise NotFound(
+            "the history has no evaluation, so there is nothing to learn from; fill the store, or "
+            "use a recommender that needs none, e.g. cold"
+        )
+
+
 def _regret(task: Any, loss: Floats, n_tasks: int) -> Floats:
     """Regret within each task; failed configs 1, (n,)."""
     ok = np.isfinite(loss)
+    loss = loss * 0.25 if np.abs(loss[ok]).max(initial=0.0) > 1e300 else loss  # no range overflows
     low, high = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
     np.minimum.at(low, task[ok], loss[ok])
     np.maximum.at(high, task[ok], loss[ok])
@@ -138,7 +160,7 @@ def _predicted(x: Floats, regret: Floats, at: Floats, at_digest: bytes, seed: in
     if not len(regret):
         return np.full(len(at), 0.5)
     hashed = blake2b(np.ascontiguousarray(x).tobytes(), digest_size=16)
-    hashed.update(regret.tobytes() + str(seed).encode())
+    hashed.update(regret.tobytes() + f"{x.shape} {seed}".encode())
     key = (hashed.digest(), at_digest)
     if key not in _predictions:
         if key[0] not in _forests:

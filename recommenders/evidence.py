@@ -49,6 +49,7 @@ def from_tasks(regret: Floats, weight: Floats | None = None) -> Evidence:
     """
     tasks = len(regret)
     weight = np.ones(tasks) if weight is None else np.asarray(weight, float)
+    weight = weight / (weight.max(initial=0.0) or 1.0)  # so that no square over- or underflows
     there = ~np.isnan(regret) & (weight[:, None] > 0)  # (tasks, n)
     w = np.where(there, weight[:, None], 0.0)
     total = w.sum(axis=0)  # (n,)

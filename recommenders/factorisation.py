@@ -17,7 +17,7 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
-from recommenders.completion import Completion
+from recommenders.completion import Completion, needs_results
 from recommenders.latent import LATENTS, advise, believe, prepared, widths
 from recommenders.past import past
 from recommenders.side import Side
@@ -54,7 +54,12 @@ class Factorisation:
     def fit(
         cls, history: History, *, seed: int = 0, latents: int = LATENTS, side: bool = True
     ) -> Self:
-        """Complete the matrix, and find out whether meta-features help (`side`)."""
+        """Complete the matrix, and find out whether meta-features help (`side`).
+
+        Raises:
+            NotFound: There is no evaluation.
+        """
+        needs_results(history)
         completion = Completion.fit(history, seed=seed)
         about = Side.fit(history, completion, seed=seed) if side else None
         prepared(completion, latents=latents, side=about)

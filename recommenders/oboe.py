@@ -15,7 +15,7 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, Seen, pool
-from recommenders.completion import Completion
+from recommenders.completion import Completion, needs_results
 from recommenders.latent import widths
 from recommenders.past import Past, outside, past, ready
 from recommenders.remembered import Remembered
@@ -70,7 +70,9 @@ class Oboe:
 
         Raises:
             NotFound: `cost_power` is above 0, and the history knows no seconds.
+            NotFound: There is no evaluation.
         """
+        needs_results(history)
         completion = Completion.fit(history, seed=seed)
         ready(completion)
         if len(completion.task) == len(completion.tasks) * len(completion.configs):

@@ -18,7 +18,7 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.acquisition import expected_improvement
 from recommenders.candidates import Places, Pool, Seen, pool
-from recommenders.completion import Completion
+from recommenders.completion import Completion, needs_results
 from recommenders.evidence import CLOSE, SHARE, Evidence
 from recommenders.likeness import Likeness
 from recommenders.past import Past, outside, past
@@ -77,7 +77,11 @@ class Pretrained:
 
         Args:
             device: Where torch computes.
+
+        Raises:
+            NotFound: There is no evaluation.
         """
+        needs_results(history)
         completion = Completion.fit(history, seed=seed)
         tasks = len(history.tasks)
         alike = np.where(np.eye(tasks, dtype=bool), 0.0, 1.0)
@@ -159,6 +163,7 @@ class Belief:
     best: Floats
     deviation: Floats
     taken: list[tuple[Floats, float]] = field(default_factory=list)
+    sure: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def of(cls, fitted: Pretrained, told: Past, seen: Seen, weight: Floats) -> Self:
@@ -189,6 +194,7 @@ class Belief:
     ) -> None:
         ok = seen.ok
         loss = np.where(ok, seen.loss, seen.loss[ok].max())  # (m,)
+        loss = np.clip(loss, -1e150, 1e150)  # so that no range overflows
         failed = ~ok[:, None]
         offset, unit, prior = _pairs(fitted.low, fitted.width, weight, loss)  # (pairs,)
         regret = (loss[:, None] - offset) / unit  # (m, pairs)
@@ -220,7 +226,9 @@ class Belief:
             slope = np.interp(self.best, GRID, self.slope)
             hoped = gain @ (self.share * self.unit * slope)
             i = int(left[np.lexsort((self.mean[left] @ self.share, -hoped))[0]])
-        self.taken.append((self.mean[i], float(self.variance[i])))
+        if not self.taken:
+            self.sure = self.variance  # what was imagined since is no evidence
+        self.taken.append((self.mean[i], float(self.sure[i])))
         self.best = np.minimum(self.best, self.mean[i])
         kernel = self.kernel
         along = kernel.shared * self.deviation[:, i] @ self.deviation
@@ -240,12 +248,12 @@ class Belief:
         regret = np.clip(np.interp(z, GRID, self.regret), 0.0, 1.0)
         weight = self.share[:, None] * _SHARES / _SHARES.sum()  # (pairs, nodes)
         expected = (regret * weight).sum(axis=(1, 2))
-        flat = regret.reshape(len(mean), -1)
-        order = np.argsort(flat, axis=1)
-        ordered = np.take_along_axis(flat, order, 1)
-        summed = np.cumsum(weight.ravel()[order], axis=1)
+        fine = np.linspace(GRID[0], GRID[-1], 801)
+        below = norm.cdf((fine[:, None, None] - mean) / sd) @ self.share  # (fine, k)
         low, high = (
-            ordered[np.arange(len(mean)), (summed >= q).argmax(axis=1)]
+            np.clip(
+                [np.interp(np.interp(q, b, fine), GRID, self.regret) for b in below.T], 0.0, 1.0
+            )
             for q in ((1 - SHARE) / 2, (1 + SHARE) / 2)
         )
         close = float(np.interp(CLOSE, self.regret, GRID))
@@ -281,8 +289,9 @@ def _ranges(history: History) -> tuple[Floats, Floats]:
     """The best loss and the range of each past task that has a range, each (tasks,)."""
     low, high = np.full(len(history.tasks), np.inf), np.full(len(history.tasks), -np.inf)
     ok = np.isfinite(history.loss)
-    np.minimum.at(low, history.task[ok], history.loss[ok])
-    np.maximum.at(high, history.task[ok], history.loss[ok])
+    loss = np.clip(history.loss, -1e150, 1e150)  # so that no range overflows
+    np.minimum.at(low, history.task[ok], loss[ok])
+    np.maximum.at(high, history.task[ok], loss[ok])
     there = np.isfinite(low) & (high > low)
     # Tasks without a range stand in with what is usual, so that weights and ranges stay aligned.
     width = np.where(there, high - low, np.median((high - low)[there]) if there.any() else 1.0)

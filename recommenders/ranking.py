@@ -15,7 +15,7 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
-from recommenders.completion import Completion
+from recommenders.completion import Completion, needs_results
 from recommenders.latent import advise, prepared, widths
 from recommenders.lesson import Lesson, boosted, predicted
 from recommenders.likeness import Likeness
@@ -49,7 +49,12 @@ class Ranking:
 
     @classmethod
     def fit(cls, history: History, *, seed: int = 0, rounds: int = ROUNDS) -> Self:
-        """Learn the order of the configs of every task."""
+        """Learn the order of the configs of every task.
+
+        Raises:
+            NotFound: There is no evaluation.
+        """
+        needs_results(history)
         completion = Completion.fit(history, seed=seed)
         prepared(completion)
         likeness = Likeness.fit(history)

@@ -170,5 +170,5 @@ def _padded(parts: list[tuple[Floats, Floats]], n: int, width: int) -> tuple[Flo
 
 def _digest(x: Floats, y: Floats, seed: int) -> str:
     hashed = blake2b(np.ascontiguousarray(x).tobytes(), digest_size=16)
-    hashed.update(y.tobytes() + str(seed).encode())
+    hashed.update(y.tobytes() + f"{x.shape} {seed}".encode())
     return hashed.hexdigest()

@@ -30,7 +30,7 @@ many configurations: enough to tell the useless from the useful, and bounded."""
 POWER = 4.0
 """How fast trust grows with skill."""
 
-SURE = (0.5, 1.5)
+SURE = (1.0, 2.0)
 """Transfer is not trusted where its skill is less than so many standard errors above 0, and wholly
 where it is more than so many."""
 

@@ -17,6 +17,7 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.acquisition import log_expected_improvement
+from recommenders.completion import needs_results
 from recommenders.sources import Sources
 from recommenders.transfer import Asked, Judged, advise, mixture
 
@@ -54,7 +55,12 @@ class TST:
         Args:
             device: Where torch fits and predicts.
             bandwidth: The share of pairs ranked the other way from which on a task is not heard.
+
+        Raises:
+            NotFound: There are past tasks, but no evaluation of them.
         """
+        if history.tasks:
+            needs_results(history)
         return cls(Sources.fit(history, seed=seed, device=device), seed, bandwidth)
 
     def recommend(

@@ -16,7 +16,7 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
-from recommenders.completion import Completion
+from recommenders.completion import Completion, needs_results
 from recommenders.latent import advise, prepared, widths
 from recommenders.lesson import Lesson, boosted, predicted, usual
 from recommenders.likeness import Likeness
@@ -50,7 +50,12 @@ class ZeroShot:
 
     @classmethod
     def fit(cls, history: History, *, seed: int = 0, rounds: int = ROUNDS) -> Self:
-        """Learn the trees, and how far they are to be believed."""
+        """Learn the trees, and how far they are to be believed.
+
+        Raises:
+            NotFound: There is no evaluation.
+        """
+        needs_results(history)
         completion = Completion.fit(history, seed=seed)
         prepared(completion)
         likeness = Likeness.fit(history)

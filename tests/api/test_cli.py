@@ -113,6 +113,7 @@ def test_the_parameters_of_a_space_are_columns(said):
 
 def test_recommend_for_a_file_says_what_it_rests_on(said, csv_file):
     words = ["recommend", "--data", csv_file, "--target", "sold", "--space", "classifier", "-k", 5]
+    words += ["--recommender", "portfolio"]
     code, out, _ = said(*words)
     assert code == 0
     assert out.count("rests on") == 5
@@ -237,7 +238,7 @@ def test_what_makes_advice_doubtful_is_said(said, tmp_path):
     numbers.write_text("a,b\n" + "\n".join(f"{i},{i * 1.5 + 0.25}" for i in range(200)) + "\n")
     one = tmp_path / "one.csv"
     one.write_text("a,b\n" + "\n".join(f"{i},yes" for i in range(20)) + "\n")
-    words = ["recommend", "--space", "classifier", "-k", 2]
+    words = ["recommend", "--space", "classifier", "-k", 2, "--recommender", "portfolio"]
     _, _, err = said(*words, "--data", numbers, "--observed", told)
     assert "caution: this task's kind is regression, that of the past tasks classification" in err
     assert "caution: 1 of the 1 observed configurations" in err
@@ -318,6 +319,7 @@ def test_who_may_only_read_is_answered_too(tmp_path_factory):
         "print('now'); os.setgid(65534); os.setuid(65534); sys.exit(main(sys.argv[1:]))"
     )
     words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", "2"]
+    words += ["--recommender", "portfolio"]
     done = subprocess.run(
         [sys.executable, "-c", script, *words, "--store", str(path)],
         capture_output=True, text=True, cwd=SAMPLE.parents[1],
@@ -370,7 +372,8 @@ def test_help_names_every_registered_source_and_recommender(capfd):
 
 def test_the_default_recommender_of_the_command_is_that_of_the_answer(said):
     words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 1]
-    assert json.loads(said(*words, "--json")[1])["recommender"] == DEFAULT
+    answer = json.loads(said(*words, "--metric", "accuracy", "--json")[1])
+    assert answer["recommender"] == DEFAULT
 
 
 def test_the_installed_command_runs_as_a_process(store):

@@ -127,13 +127,11 @@ def test_what_a_clause_forbids_is_left_out_next_to_a_candidate_that_cannot_be_en
     assert allowed.n_outside == 2
 
 
-@pytest.mark.xfail(strict=True, reason="within() asks check() only where encoding fails")
 def test_what_a_clause_forbids_is_left_out():
     allowed = pool(forbidding(), Configs.of("f", [{"a": "u", "b": "v"}, {"a": "v", "b": "u"}]))
     assert list(allowed.configs) == [{"a": "v", "b": "u"}]
 
 
-@pytest.mark.xfail(strict=True, reason="Configs.index() knows the last of equal ones only")
 def test_a_candidate_given_twice_may_be_advised_once():
     twice = Configs.of("toy", [KNOWN[1], LEGAL, KNOWN[1], LEGAL])
     allowed = pool(KNOWN, twice)

@@ -103,7 +103,6 @@ def test_the_unit_of_the_weights_says_nothing(unit):
     np.testing.assert_allclose(other.high, one.high, atol=1e-8)
 
 
-@pytest.mark.xfail(strict=True, reason="squares of weights under- and overflow")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("unit", [1e-200, 1e200])
 def test_not_even_one_whose_square_is_no_float(unit):

@@ -9,5 +9,5 @@ from recommenders import family
 
 
 def test_an_unknown_family_is_named_with_those_that_exist():
-    with pytest.raises(NotFound, match="no recommender 'magic'; there are random, average_rank"):
+    with pytest.raises(NotFound, match="no recommender 'magic'; there are auto, random, cold"):
         family("magic")

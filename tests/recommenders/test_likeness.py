@@ -11,8 +11,8 @@ import pytest
 from metadb.history import Configs, History
 from metadb.metafeatures import METAFEATURES
 from metadb.records import Task
-from recommenders.nearest import Nearest
 from recommenders.likeness import DOUBT, RANDOM, Likeness, families
+from recommenders.nearest import Nearest
 
 SIMPLE = ["nr_inst", "nr_attr", "nr_class", "pct_missing"]
 OTHER = ["DecisionStumpAUC", "kNN1NAUC", "Own.Word"]
