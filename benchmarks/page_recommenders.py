@@ -117,7 +117,7 @@ def importances(found: Figures) -> str:
     lines = []
     for name in ("randomforestclassifier", "adaboostclassifier"):
         for how, row in found.get(name, {}).items():
-            if "spearman_within_a_task" in row:
+            if isinstance(row, dict) and "spearman_within_a_task" in row:
                 lines.append(
                     [f"{name}, {how}", row["tasks"], row["spearman_within_a_task"]["mean"],
                      row["absolute_difference"]["median"], row["absolute_difference"]["mean"],
