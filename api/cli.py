@@ -205,7 +205,7 @@ def recommend(
     if not advice.recommendations:
         print("nothing left to try: every configuration the store knows was run")
     elif advice.ids and not common.quiet:
-        print(f"what any of them rests on: metadb explain {advice.ids[0]}")
+        print(f"why this one: metadb explain {advice.ids[0]}")
     return EXIT_OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -21,7 +21,9 @@ from api.terminal import (
     trust_text,
 )
 from metadb.errors import NotFound, QueryRefused
-from metadb.store import Store
+
+if TYPE_CHECKING:
+    from metadb.store import Store
 
 SHOWN = 20
 """So many tasks or evaluations are shown to people; --json has them all."""
@@ -202,6 +204,8 @@ def explained(store: Store, recommendation: str) -> Explanation:
         # The recommendation itself came after the version that it was made from.
         of_then = version | {"recommendations": store.version["recommendations"]}
         try:
+            from metadb.store import Store
+
             with Store(store.path, version=of_then, create=False) as then:
                 return _gathered(then, rows[0], as_of_then=True)
         except (NotFound, QueryRefused):  # files that it needs were compacted away

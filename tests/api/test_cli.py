@@ -149,6 +149,8 @@ def test_what_was_observed_is_not_advised_again(said, tmp_path):
         "classifier",
         "-k",
         3,
+        "--recommender",
+        "portfolio",
         "--json",
     ]
     first = json.loads(said(*words)[1])["recommendations"]
