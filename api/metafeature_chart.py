@@ -7,12 +7,12 @@ many tasks the store has.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from api.drawing import draw
 from metadb.errors import NotFound, WrongUsage
 from metadb.metafeatures.features import SUMMARIES
 from metadb.protocols import Floats
@@ -68,18 +68,6 @@ TITLES = {
     "ns_ratio": "Noise to signal ratio",
 }
 """What a meta-feature is called in a picture; these come first where none are named."""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Where a task lies among the stored ones</title>
-<script src="https://cdn.jsdelivr.net/npm/vega@5"></script>
-<script src="https://cdn.jsdelivr.net/npm/vega-lite@5"></script>
-<script src="https://cdn.jsdelivr.net/npm/vega-embed@6"></script>
-<div id="chart"></div>
-<script>vegaEmbed("#chart", SPEC, {actions: false, renderer: "svg"})</script>
-</html>
-"""
 
 _WORDS = {
     "quantiles.1": "first quartile",
@@ -144,15 +132,7 @@ def write_chart(store: Store, task: Task | Mapping[str, float], path: Path) -> N
         NotFound: The stored tasks know none of the task's meta-features.
     """
     check_chart(path)
-    drawn = chart(store, task)
-    text = json.dumps(drawn, allow_nan=False)
-    if path.suffix == ".html":
-        content = _PAGE.replace("SPEC", text.replace("<", "\\u003c")).encode()
-    else:
-        content = text.encode() if path.suffix == ".json" else _picture(drawn, path.suffix)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    draw(chart(store, task), path, title="Where a task lies among the stored ones")
 
 
 def check_chart(path: Path) -> None:
@@ -167,19 +147,6 @@ def check_chart(path: Path) -> None:
         raise WrongUsage(f"{path} ends in {path.suffix or 'nothing'!r}; right is one of {right}")
     if not path.absolute().parent.is_dir():
         raise NotFound(f"there is no folder {path.absolute().parent} to write {path.name} to")
-
-
-def _picture(drawn: dict[str, Any], suffix: str) -> bytes:
-    try:
-        import vl_convert
-    except ImportError:
-        raise WrongUsage(
-            f"a picture as {suffix} needs vl-convert: pip install 'metadb[viz]'; .json and .html "
-            "need nothing"
-        ) from None
-    if suffix == ".png":
-        return bytes(vl_convert.vegalite_to_png(drawn, scale=2))
-    return str(vl_convert.vegalite_to_svg(drawn)).encode()
 
 
 def _by_name(name: Sequence[str], value: Floats) -> dict[str, Floats]:

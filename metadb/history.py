@@ -183,6 +183,14 @@ class History:
         """Seconds at the largest budget, (tasks, configs); NaN where unknown."""
         return self._grid(self.cost_s)
 
+    def finals(self) -> NDArray[np.intp]:
+        """The entries at the largest budget, one a task and config, by task, then config, (m,)."""
+        order = np.lexsort((self.budget, self.config, self.task))
+        task, config = self.task[order], self.config[order]
+        last = np.ones(len(order), bool)
+        last[:-1] = (task[1:] != task[:-1]) | (config[1:] != config[:-1])
+        return order[last]
+
     def _grid(self, values: Floats) -> Floats:
         cells = len(self.tasks) * len(self.configs)
         if cells > _MAX_CELLS:

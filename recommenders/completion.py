@@ -20,6 +20,7 @@ from metadb.errors import NotFound
 from metadb.history import Configs, History
 from metadb.protocols import Floats
 from recommenders.candidates import Pool
+from recommenders.regret import regret_within
 from recommenders.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -57,17 +58,14 @@ class Completion:
 
     @classmethod
     def _of(cls, history: History, seed: int) -> Completion:
-        order = np.lexsort((history.budget, history.config, history.task))
-        task, config = history.task[order], history.config[order]
-        last = np.ones(len(order), bool)
-        last[:-1] = (task[1:] != task[:-1]) | (config[1:] != config[:-1])
-        task, config, loss = task[last], config[last], history.loss[order][last]
+        rows = history.finals()
+        task, config, loss = history.task[rows], history.config[rows], history.loss[rows]
         return cls(
             history.tasks,
             history.configs,
             task.astype(np.intp),
             config.astype(np.intp),
-            _regret(task, loss, len(history.tasks)),
+            regret_within(task, loss, len(history.tasks)),
             seed,
         )
 
@@ -121,19 +119,6 @@ def needs_results(history: History) -> None:
             "the history has no evaluation, so there is nothing to learn from; fill the store, or "
             "use a recommender that needs none, e.g. cold"
         )
-
-
-def _regret(task: Any, loss: Floats, n_tasks: int) -> Floats:
-    """Regret within each task; failed configs 1, (n,)."""
-    ok = np.isfinite(loss)
-    loss = loss * 0.25 if np.abs(loss[ok]).max(initial=0.0) > 1e300 else loss  # no range overflows
-    low, high = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
-    np.minimum.at(low, task[ok], loss[ok])
-    np.maximum.at(high, task[ok], loss[ok])
-    width = np.where(high > low, high - low, 1.0)
-    with np.errstate(invalid="ignore"):
-        regret = (loss - low[task]) / width[task]
-    return np.where(ok, regret, 1.0)
 
 
 def _additive(regret: Floats) -> Floats:

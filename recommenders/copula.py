@@ -15,7 +15,8 @@ from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.acquisition import log_expected_improvement
-from recommenders.sources import Sources, regrets
+from recommenders.regret import regret_within
+from recommenders.sources import Sources
 from recommenders.transfer import Asked, Judged, advise, mixture
 
 
@@ -99,10 +100,11 @@ class Copula:
 
 def _curve(sources: Sources, history: History, levels: Floats) -> Floats:
     """The mean over past tasks of the regret at each normal score, ascending, (levels,)."""
+    every = regret_within(history.task, history.loss, len(history.tasks))  # (n,)
     curves = []
     for t in range(len(history.tasks)):
         z = np.sort(sources.y[sources.task == t])
-        regret = np.sort(regrets(history.loss[history.task == t]))
+        regret = np.sort(every[history.task == t])
         if len(z) and len(z) <= len(regret):
             # Several budgets of one config leave more losses than scores: taken at the same shares.
             at = np.linspace(0, len(regret) - 1, len(z)).round().astype(int)

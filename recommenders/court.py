@@ -47,11 +47,8 @@ class Sheet(NamedTuple):
 
 def sheets_of(history: History) -> tuple[dict[str, Sheet], dict[str, str]]:
     """The sheet of each task that can be judged, and why the others cannot."""
-    order = np.lexsort((history.budget, history.config, history.task))
-    task, config = history.task[order], history.config[order]
-    last = np.ones(len(order), bool)  # of each task and config: that at the largest budget
-    last[:-1] = (task[1:] != task[:-1]) | (config[1:] != config[:-1])
-    rows, task, config = order[last], task[last], config[last]
+    rows = history.finals()
+    task, config = history.task[rows], history.config[rows]
     bounds = np.searchsorted(task, np.arange(len(history.tasks) + 1))
     sheets: dict[str, Sheet] = {}
     dropped: dict[str, str] = {}

@@ -139,9 +139,7 @@ class Importance:
 def _results(history: History, task: int) -> tuple[Floats, Floats]:
     """The encoded configs of a task that have a loss at the largest budget they ran, and it."""
     rows = np.flatnonzero(history.task == task)
-    rows = rows[np.lexsort((history.budget[rows], history.config[rows]))]
-    last = np.append(history.config[rows][1:] != history.config[rows][:-1], True)[: len(rows)]
-    rows = rows[last]
+    rows = rows[history.at(rows).finals()]
     rows = rows[np.isfinite(history.loss[rows])]
     return history.configs.x[history.config[rows]], history.loss[rows]
 

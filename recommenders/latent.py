@@ -20,6 +20,7 @@ from recommenders.candidates import Places, Pool, Seen, pool
 from recommenders.completion import Completion
 from recommenders.evidence import CLOSE, Evidence
 from recommenders.past import outside, past, ready
+from recommenders.regret import extremes
 from recommenders.remembered import Remembered
 from recommenders.side import Side
 
@@ -252,10 +253,7 @@ class Belief:
 
 def widths(history: History) -> Floats:
     """The ranges of the past tasks' losses, cut to 15 quantiles; 1 where no task has one."""
-    low, high = np.full(len(history.tasks), np.inf), np.full(len(history.tasks), -np.inf)
-    ok = np.isfinite(history.loss)
-    np.minimum.at(low, history.task[ok], history.loss[ok])
-    np.maximum.at(high, history.task[ok], history.loss[ok])
+    low, high = extremes(history.task, history.loss, len(history.tasks))
     width = high[high > low] - low[high > low]
     if not len(width):
         return np.ones(1)

@@ -23,6 +23,7 @@ from recommenders.evidence import CLOSE, SHARE, Evidence
 from recommenders.likeness import Likeness
 from recommenders.past import Past, outside, past
 from recommenders.pretraining import Kernel, moments, pretrained_kernel, scores
+from recommenders.regret import extremes
 
 NEAR = 0.1
 """The distance of the nearest tenth of the tasks is the width of the weights by likeness."""
@@ -287,12 +288,9 @@ def _curve(z: Floats, regret: Floats, weight: Floats) -> Floats:
 
 def _ranges(history: History) -> tuple[Floats, Floats]:
     """The best loss and the range of each past task that has a range, each (tasks,)."""
-    low, high = np.full(len(history.tasks), np.inf), np.full(len(history.tasks), -np.inf)
-    ok = np.isfinite(history.loss)
-    loss = np.clip(history.loss, -1e150, 1e150)  # so that no range overflows
-    np.minimum.at(low, history.task[ok], loss[ok])
-    np.maximum.at(high, history.task[ok], loss[ok])
-    there = np.isfinite(low) & (high > low)
+    low, high = extremes(history.task, history.loss, len(history.tasks))
+    low, high = np.clip(low, -1e150, 1e150), np.clip(high, -1e150, 1e150)  # no range overflows
+    there = high > low
     # Tasks without a range stand in with what is usual, so that weights and ranges stay aligned.
     width = np.where(there, high - low, np.median((high - low)[there]) if there.any() else 1.0)
     usual = float(np.median(low[there])) if there.any() else 0.0

@@ -193,13 +193,10 @@ def _timed(history: History) -> tuple[Places, Places, Floats]:
             "nothing can be said of run time; use a recommender that does not weigh it, e.g. "
             "portfolio or active_testing"
         )
-    task, config = history.task[known].astype(np.intp), history.config[known].astype(np.intp)
-    order = np.lexsort((history.budget[known], config, task))
-    task, config = task[order], config[order]
-    last = np.ones(len(order), bool)
-    last[:-1] = (task[1:] != task[:-1]) | (config[1:] != config[:-1])
-    log_s = np.log(np.maximum(history.cost_s[known][order][last], SHORTEST_S))
-    return task[last], config[last], log_s
+    timed = history.at(np.flatnonzero(known))
+    rows = timed.finals()
+    log_s = np.log(np.maximum(timed.cost_s[rows], SHORTEST_S))
+    return timed.task[rows].astype(np.intp), timed.config[rows].astype(np.intp), log_s
 
 
 def _judged(

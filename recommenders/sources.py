@@ -20,6 +20,7 @@ from metadb.protocols import Floats
 from recommenders.candidates import Places, Pool
 from recommenders.gp import GP, MAX_POINTS, subset
 from recommenders.matern import Hyperparameters
+from recommenders.regret import regret_within
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -60,15 +61,16 @@ class Sources:
         Args:
             normal: Take normal scores of the ranks within each task instead of regrets.
         """
-        order = np.lexsort((history.budget, history.config, history.task))
-        last = np.ones(len(order), bool)
-        last[:-1] = (np.diff(history.task[order]) != 0) | (np.diff(history.config[order]) != 0)
-        task: Places = history.task[order][last].astype(np.intp)
-        config: Places = history.config[order][last].astype(np.intp)
+        rows = history.finals()
+        task: Places = history.task[rows].astype(np.intp)
+        config: Places = history.config[rows].astype(np.intp)
+        loss = history.loss[rows]
         bounds = np.searchsorted(task, np.arange(len(history.tasks) + 1))
-        scale = normal_scores if normal else regrets
-        loss = history.loss[order][last]
-        y = np.concatenate([*(scale(loss[a:b]) for a, b in pairwise(bounds)), np.empty(0)])
+        if normal:
+            scores = (normal_scores(loss[a:b]) for a, b in pairwise(bounds))
+            y = np.concatenate([*scores, np.empty(0)])
+        else:
+            y = regret_within(task, loss, len(history.tasks))
         x = history.configs.x
         parts = [(x[config[a:b]], y[a:b]) for a, b in pairwise(bounds)]  # a task each
         gp, digests = _fitted(parts, x.shape[1], seed, device)
@@ -115,14 +117,6 @@ class Sources:
 
 _hypers: OrderedDict[str, Floats] = OrderedDict()
 _predictions: OrderedDict[tuple[str, bytes], Floats] = OrderedDict()
-
-
-def regrets(loss: Floats) -> Floats:
-    """(loss - best) / (worst - best) of one task, failed ones 1, (n,)."""
-    ok = np.isfinite(loss)
-    low, high = (loss[ok].min(), loss[ok].max()) if ok.any() else (0.0, 1.0)
-    width = high - low if high > low else 1.0
-    return np.where(ok, (np.where(ok, loss, 0.0) - low) / width, 1.0)
 
 
 def normal_scores(loss: Floats) -> Floats:

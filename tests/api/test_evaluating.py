@@ -13,7 +13,6 @@ from pyarrow import parquet
 
 from api import cli
 from api.comparison_chart import rank_diagram, regret_curves, spread
-from api.evaluating import evaluate
 from api.naming import families_of
 from api.published import read_rows
 from metadb.errors import MalformedFile, MetadbError, NotFound, WrongUsage
@@ -39,8 +38,6 @@ class NoFamily:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if "evaluate" not in list(cli.app):
-        cli.app.command(evaluate)
     path = tmp_path_factory.mktemp("evaluating") / "store"
     with Store(path) as store:
         store.add(block(0, n_tasks=6, configs=range(12)))
