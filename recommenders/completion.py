@@ -9,7 +9,6 @@ benchmarking of hyperparameter optimizers via surrogates" (why forests).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestRegressor
 
 TREES = 50
-_MOST_FORESTS, _MOST_BYTES = 256, 256_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,8 +134,8 @@ def _additive(regret: Floats) -> Floats:
 
 
 _fitted: Remembered[Completion] = Remembered(8, 512_000_000, lambda made: made.regret.nbytes)
-_forests: OrderedDict[bytes, RandomForestRegressor] = OrderedDict()
-_predictions: OrderedDict[tuple[bytes, bytes], Floats] = OrderedDict()
+_forests: Remembered[RandomForestRegressor] = Remembered(256, 1 << 40, lambda made: 0)
+_predictions: Remembered[Floats] = Remembered(1 << 16, 256_000_000, lambda made: made.nbytes)
 
 
 def _predicted(x: Floats, regret: Floats, at: Floats, at_digest: bytes, seed: int) -> Floats:
@@ -146,16 +144,12 @@ def _predicted(x: Floats, regret: Floats, at: Floats, at_digest: bytes, seed: in
         return np.full(len(at), 0.5)
     hashed = blake2b(np.ascontiguousarray(x).tobytes(), digest_size=16)
     hashed.update(regret.tobytes() + f"{x.shape} {seed}".encode())
-    key = (hashed.digest(), at_digest)
-    if key not in _predictions:
-        if key[0] not in _forests:
-            _forests[key[0]] = _forest(x, regret, seed)
-            while len(_forests) > _MOST_FORESTS:
-                _forests.popitem(last=False)
-        _predictions[key] = _mean_of_trees(_forests[key[0]], at)
-        while len(_predictions) * len(at) * 8 > _MOST_BYTES and len(_predictions) > 1:
-            _predictions.popitem(last=False)
-    return _predictions[key]
+    own = hashed.digest()
+
+    def make() -> Floats:
+        return _mean_of_trees(_forests.get((), lambda: _forest(x, regret, seed), own), at)
+
+    return _predictions.get((), make, own, at_digest)
 
 
 def _forest(x: Floats, regret: Floats, seed: int) -> RandomForestRegressor:
