@@ -8,7 +8,8 @@ the configurations that were run on the task left out; regret is (loss - best) /
 these. One configuration at a time. Tasks with constant scores are dropped. Where tasks share no
 configuration each method completes the past as its page says. Intervals: 95 %, 10,000 bootstrap
 resamples of data sets, paired with `auto`. What was judged is kept in the folder, so the same
-command goes on where it was cut off; hours on 2 cores.
+command goes on where it was cut off; hours on 2 cores. Peers in their own packages are judged in
+the same folds where they are installed.
 
 What was looked at while the methods were built: the default of active testing, the transform of
 the factorisation and the shape of `pretrained` were chosen among variants by looking at these same
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.naming import families_of
 from benchmarks.machine import METADB, RESULTS, write
 from benchmarks.shared import DATA
 from metadb.store import Store
@@ -32,6 +34,14 @@ from recommenders.comparison import STEPS, compare
 from recommenders.referee import leave_one_task_out
 
 NO_COSTS = [n for n in RECOMMENDERS if n not in ("a3r", "pareto", "active_testing_cost")]
+PEERS = [
+    "benchmarks.peers.optuna_tpe:OptunaTPE",
+    "benchmarks.peers.botorch_gp:BotorchGP",
+    "benchmarks.peers.syne_tune_transfer:SyneTuneZeroShot",
+    "benchmarks.peers.syne_tune_transfer:SyneTuneQuantile",
+    "benchmarks.peers.syne_tune_transfer:SyneTuneBoundingBox",
+]
+"""Other packages, in the same folds, where they are installed (`--recommenders`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ def judged(one: Set, data: Path, folder: Path, jobs: int, names: list[str]) -> d
     """A line a method: regret and share within 1 % after k, less `auto`, seconds."""
     with Store(stored(one, data, folder)) as store:
         history = store.history(one.space, one.metric)
-    families = {n: RECOMMENDERS[n] for n in names if n not in one.without}
+    families = families_of(",".join(n for n in names if n not in one.without))
     judgement = leave_one_task_out(
         history, families, budget=one.budget, seeds=range(one.seeds), folds=one.folds, jobs=jobs,
         done=folder / "judged",
@@ -121,7 +131,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/metadb-bench-recommenders"))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--recommenders", nargs="*", default=NO_COSTS)
+    parser.add_argument("--recommenders", nargs="*", default=[*NO_COSTS, *PEERS])
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     results = RESULTS / "recommenders.json"
