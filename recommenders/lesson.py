@@ -117,7 +117,7 @@ def predicted(
     model: str, completion: Completion, likeness: Likeness, task: Task, pool: Pool
 ) -> Floats:
     """What the trees say of the configs of a pool on a task, (n,); the last few are remembered."""
-    z = likeness.encode(task)
+    z = _encoded.get((likeness, task), lambda: likeness.encode(task))
 
     def make() -> Floats:
         often = usual(completion, pool)
@@ -136,4 +136,5 @@ def _booster(model: str) -> Booster:
     return Booster(model_str=model)
 
 
+_encoded: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)
 _predictions: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)

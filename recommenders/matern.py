@@ -187,6 +187,15 @@ def maximise(points: Points, prior: Prior, *, steps: int) -> Hyperparameters:
     """
     import torch
 
+    with torch.inference_mode():  # the gradient is in closed form: nothing is to be recorded
+        theta = _climbed(points, prior, steps)
+    # The batch's arithmetic may differ in the last digits; rounded, it does not.
+    return Hyperparameters.of(np.round(theta.cpu().numpy(), 6))
+
+
+def _climbed(points: Points, prior: Prior, steps: int) -> Tensor:
+    import torch
+
     centre, sd = points.tensor(prior.centre), points.tensor(prior.sd)
     theta = points.tensor(np.tile(prior.start, (len(points.x), 1))).clone()  # (b, p)
     low, high = points.tensor(_bounds(len(prior.start)))
@@ -198,8 +207,7 @@ def maximise(points: Points, prior: Prior, *, steps: int) -> Hyperparameters:
         along = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-12)
         rate = _RATE * 0.5 * (1 + np.cos(np.pi * (step - 1) / steps))
         theta = (theta + rate * along).clamp(low, high)
-    # The batch's arithmetic may differ in the last digits; rounded, it does not.
-    return Hyperparameters.of(np.round(theta.cpu().numpy(), 6))
+    return theta
 
 
 def _bounds(p: int) -> Floats:

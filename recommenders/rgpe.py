@@ -25,6 +25,9 @@ from recommenders.transfer import Asked, Judged, advise, mixture
 MOST = 32
 """Results that weights are found with; comparisons grow with its square."""
 
+_CELLS = 30_000
+"""So many pairs are compared at once: they fit into the cache."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RGPE:
@@ -117,10 +120,12 @@ def weights(mean: Floats, sd: Floats, loss: Floats, *, samples: int, seed: int =
     """
     rng = np.random.default_rng((seed, len(loss)))
     better, worse = np.nonzero(loss[:, None] < loss[None, :])
+    luck = rng.standard_normal((samples, len(loss)))  # the same for all members
     wrong = np.empty((len(mean), samples))
-    for draw in range(samples):
-        f = mean + sd * rng.standard_normal(len(loss))  # the same luck for all members
-        wrong[:, draw] = (f[:, better] >= f[:, worse]).sum(axis=1)
+    step = max(1, _CELLS // max(1, len(mean) * len(better)))
+    for draws in (slice(start, start + step) for start in range(0, samples, step)):
+        f = mean[:, None] + sd[:, None] * luck[draws]  # (members, draws, m)
+        wrong[:, draws] = (f[..., better] >= f[..., worse]).sum(axis=-1)
     diluting = np.median(wrong, axis=1) > np.quantile(wrong[-1], 0.95)
     diluting[-1] = False
     wrong[diluting] = np.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import comb
 from typing import TYPE_CHECKING, Self
@@ -226,7 +226,10 @@ def _small(history: History) -> History:
     rows = np.sort(order[nth - first < CONFIGS])
     if len(rows) == len(small):
         return small
-    return small.at(rows)
+    # Configs that are run on none of these are not known either: none is encoded or completed.
+    ran, config = np.unique(small.config[rows], return_inverse=True)
+    few = replace(small.at(rows), config=config.astype(np.int32))
+    return replace(few, configs=small.configs.take(ran))
 
 
 def _drawn(name: str) -> bytes:

@@ -6,9 +6,9 @@ meta-features); evaluations that come in are learnt from by the latent model of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,7 +22,14 @@ from recommenders.lesson import Lesson, boosted, predicted, usual
 from recommenders.likeness import Likeness
 
 FOLDS = 4
-ROUNDS = 120
+ROUNDS, RATE = 120, 0.05
+
+COARSER = 3
+"""How far trees are to be believed is found with a third of the rounds, each thrice as large."""
+
+SAMPLED: Mapping[str, Any] = {"bagging_fraction": 0.5, "bagging_freq": 1, "feature_fraction": 0.5}
+"""Each tree sees half of the rows and of the columns: a quarter of the work, and no worse advice
+(stochastic gradient boosting: Friedman 2002)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +92,10 @@ class ZeroShot:
         )  # fmt: skip
 
 
-def _trees(lesson: Lesson, rounds: int, seed: int) -> str:
+def _trees(lesson: Lesson, rounds: int, seed: int, *, rate: float = RATE) -> str:
+    options = {"objective": "l2", "learning_rate": rate, **SAMPLED}
     return boosted(
-        lesson, rounds=rounds, seed=seed, options={"objective": "l2"}, label=lesson.y - lesson.usual
+        lesson, rounds=rounds, seed=seed, options=options, label=lesson.y - lesson.usual
     )
 
 
@@ -102,7 +110,8 @@ def _share(lesson: Lesson, tasks: int, rounds: int, seed: int) -> float:
     for f in range(FOLDS):
         inside, out = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
         inside = inside[:: 1 + len(inside) // 15_000]
-        model = Booster(model_str=_trees(lesson.part(inside), rounds, seed))
+        coarse = _trees(lesson.part(inside), -(-rounds // COARSER), seed, rate=COARSER * RATE)
+        model = Booster(model_str=coarse)
         said[out] = np.asarray(model.predict(lesson.features[out], num_threads=1))
     left = lesson.y - lesson.usual
     return float(np.clip(said @ left / max(float(said @ said), 1e-12), 0.0, 1.0))
