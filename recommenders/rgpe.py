@@ -25,6 +25,9 @@ from recommenders.transfer import Asked, Judged, advise, mixture
 MOST = 32
 """Results that weights are found with; comparisons grow with its square."""
 
+STEPS = 20
+"""Of the search for the own GP's hyperparameters, from those of the past tasks."""
+
 _CELLS = 30_000
 """So many pairs are compared at once: they fit into the cache."""
 
@@ -79,7 +82,7 @@ class RGPE:
             return Judged(-centre, centre, np.sqrt(variance), centre, equal)
         past = asked.sources.gp
         own = GP.fit(
-            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=30,
+            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=STEPS,
             scaling=(float(centre.mean()), float(np.median(past.width))), seed=self.seed,
             max_points=len(asked.seen_x),
         )  # fmt: skip

@@ -24,8 +24,10 @@ PHASES = {"nothing seen": 1, "a few results": 5, "many results": 12}
 """Phase to the number of configurations at which it is judged; it lasts from the one before."""
 
 TASKS, LEFT_OUT, CONFIGS = 32, 10, 200
-"""Members are judged on at most so many past tasks, of which so many are left out, each cut to so
-many configurations: enough to tell the useless from the useful, and bounded."""
+"""Members are judged on the tasks of at most so many data sets, so many of which are left out, each
+task cut to so many configurations. One task of a data set is judged: another that is half as like
+it as it is itself (correlation 1/2) would double the work and lower the standard error by 13 %, and
+if the two counted as independent, it would seem to be lowered by 29 %."""
 
 POWER = 4.0
 """How fast trust grows with skill."""
@@ -141,7 +143,8 @@ def _learnt(history: History, members: Mapping[str, Family], seed: int) -> Lesso
     claims: list[Floats] = []
     for nth in range(n_folds):
         hidden = tuple(t for t in small.tasks if of[t] in left_out[nth::n_folds])
-        tasks = tuple(t for t in hidden if t in court.sheets)
+        of_each = {of[t]: t for t in sorted(hidden, key=_drawn) if t in court.sheets}
+        tasks = tuple(t for t in hidden if t in of_each.values())
         for name in members:
             for verdict in court.judge(Unit(name, Fold(tasks, hidden), seed)):
                 skills[name].append(_skill(court.sheets[verdict.task].regret, verdict.best))
