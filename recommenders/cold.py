@@ -26,7 +26,7 @@ from recommenders.past import outside
 RANDOM = 3
 """So many results, drawn at random, before a model chooses."""
 
-STEPS = 60
+STEPS = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Cold:
     of greatest posterior density, and the config of the largest E[max(0, best - f(x))]. Of several
     asked at once each next one is chosen as if the one before had come out as expected. A failed
     config counts as the worst seen. Regret is measured from the best to the worst seen, which are
-    all that is known of the range. Cost: 60 m^3 / 3 for m results, m n for n candidates.
+    all that is known of the range. Cost: 30 m^3 / 3 for m results, m n for n candidates.
     """
 
     configs: Configs

@@ -17,7 +17,7 @@ from recommenders.likeness import Likeness
 from recommenders.remembered import Remembered
 
 if TYPE_CHECKING:
-    from lightgbm import Booster
+    from lightgbm import Booster, Dataset
 
 MOST_ROWS = 40_000
 """So many evaluations at most teach a meta-model, drawn at random, as many from each task."""
@@ -67,10 +67,6 @@ class Lesson:
         z = likeness.matrix()[task]
         return cls(task, config, y, usual, _features(completion.configs.x[config], usual, z))
 
-    def part(self, rows: Places) -> Lesson:
-        """Some of the rows."""
-        return Lesson(*(getattr(self, name)[rows] for name in self.__slots__))
-
 
 def usual(completion: Completion, pool: Pool) -> Floats:
     """The mean root regret of each config, one imagined usual result added, (n,).
@@ -97,27 +93,30 @@ def _features(x: Floats, usually: Floats, z: Floats) -> Floats:
     return np.column_stack([x, usually, z])
 
 
-def boosted(
-    lesson: Lesson, *, rounds: int, seed: int, options: Mapping[str, Any], label: Any,
-    groups: bool = False,
-) -> str:  # fmt: skip
-    """Trees as LightGBM's text."""
-    from lightgbm import Dataset, train
+def binned(lesson: Lesson, label: Any, *, groups: bool = False) -> Dataset:
+    """The rows as LightGBM learns from them; parts of them are taken by `subset`."""
+    from lightgbm import Dataset
 
     group = np.bincount(lesson.task)
-    data = Dataset(
+    return Dataset(
         lesson.features, label, group=group[group > 0] if groups else None,
-        params={"max_bin": TREES["max_bin"], "verbosity": -1}, free_raw_data=True,
+        params={"max_bin": TREES["max_bin"], "verbosity": -1},
     )  # fmt: skip
-    text: str = train({**TREES, **options, "seed": seed}, data, rounds).model_to_string()
-    return text
+
+
+def boosted(data: Dataset, *, rounds: int, seed: int, options: Mapping[str, Any]) -> Booster:
+    """Trees learnt from binned rows."""
+    from lightgbm import train
+
+    options = {**TREES, **options, "seed": seed}
+    return train(options, data, rounds, keep_training_booster=True)  # else it is parsed anew
 
 
 def predicted(
     model: str, completion: Completion, likeness: Likeness, task: Task, pool: Pool
 ) -> Floats:
     """What the trees say of the configs of a pool on a task, (n,); the last few are remembered."""
-    z = likeness.encode(task)
+    z = _encoded.get((likeness, task), lambda: likeness.encode(task))
 
     def make() -> Floats:
         often = usual(completion, pool)
@@ -136,4 +135,5 @@ def _booster(model: str) -> Booster:
     return Booster(model_str=model)
 
 
+_encoded: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)
 _predictions: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)

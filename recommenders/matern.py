@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 JITTER = 1e-9
-_RATE = 0.15
+_RATE, _REACH = 0.15, 3.0
+"""The largest step, larger where few steps would not reach so far: as far as `Prior.vanilla` starts
+from its centre."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,19 +189,28 @@ def maximise(points: Points, prior: Prior, *, steps: int) -> Hyperparameters:
     """
     import torch
 
+    with torch.inference_mode():  # the gradient is in closed form: nothing is to be recorded
+        theta = _climbed(points, prior, steps)
+    # The batch's arithmetic may differ in the last digits; rounded, it does not.
+    return Hyperparameters.of(np.round(theta.cpu().numpy(), 6))
+
+
+def _climbed(points: Points, prior: Prior, steps: int) -> Tensor:
+    import torch
+
     centre, sd = points.tensor(prior.centre), points.tensor(prior.sd)
     theta = points.tensor(np.tile(prior.start, (len(points.x), 1))).clone()  # (b, p)
     low, high = points.tensor(_bounds(len(prior.start)))
     first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+    largest = max(_RATE, 2 * _REACH / max(steps, 1))
     for step in range(1, steps + 1):
         gradient = log_likelihood(points, theta)[1] - (theta - centre) / sd.square()
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * gradient.square()
         along = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-12)
-        rate = _RATE * 0.5 * (1 + np.cos(np.pi * (step - 1) / steps))
+        rate = largest * 0.5 * (1 + np.cos(np.pi * (step - 1) / steps))
         theta = (theta + rate * along).clamp(low, high)
-    # The batch's arithmetic may differ in the last digits; rounded, it does not.
-    return Hyperparameters.of(np.round(theta.cpu().numpy(), 6))
+    return theta
 
 
 def _bounds(p: int) -> Floats:

@@ -17,7 +17,7 @@ from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
 from recommenders.latent import advise, prepared, widths
-from recommenders.lesson import Lesson, boosted, predicted
+from recommenders.lesson import Lesson, binned, boosted, predicted
 from recommenders.likeness import Likeness
 from recommenders.past import past
 
@@ -64,7 +64,8 @@ class Ranking:
             "objective": "lambdarank", "label_gain": list(range(GRADES)),
             "lambdarank_truncation_level": 20,
         }  # fmt: skip
-        model = boosted(lesson, rounds=rounds, seed=seed, options=options, label=grade, groups=True)
+        data = binned(lesson, grade, groups=True)
+        model = boosted(data, rounds=rounds, seed=seed, options=options).model_to_string()
         return cls(completion, likeness, widths(history), model, history.metric)
 
     def scores(self, task: Task, pool: Pool) -> Floats:

@@ -25,6 +25,12 @@ from recommenders.transfer import Asked, Judged, advise, mixture
 MOST = 32
 """Results that weights are found with; comparisons grow with its square."""
 
+STEPS = 20
+"""Of the search for the own GP's hyperparameters, from those of the past tasks."""
+
+_CELLS = 30_000
+"""So many pairs are compared at once: they fit into the cache."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RGPE:
@@ -76,7 +82,7 @@ class RGPE:
             return Judged(-centre, centre, np.sqrt(variance), centre, equal)
         past = asked.sources.gp
         own = GP.fit(
-            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=30,
+            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=STEPS,
             scaling=(float(centre.mean()), float(np.median(past.width))), seed=self.seed,
             max_points=len(asked.seen_x),
         )  # fmt: skip
@@ -117,10 +123,12 @@ def weights(mean: Floats, sd: Floats, loss: Floats, *, samples: int, seed: int =
     """
     rng = np.random.default_rng((seed, len(loss)))
     better, worse = np.nonzero(loss[:, None] < loss[None, :])
+    luck = rng.standard_normal((samples, len(loss)))  # the same for all members
     wrong = np.empty((len(mean), samples))
-    for draw in range(samples):
-        f = mean + sd * rng.standard_normal(len(loss))  # the same luck for all members
-        wrong[:, draw] = (f[:, better] >= f[:, worse]).sum(axis=1)
+    step = max(1, _CELLS // max(1, len(mean) * len(better)))
+    for draws in (slice(start, start + step) for start in range(0, samples, step)):
+        f = mean[:, None] + sd[:, None] * luck[draws]  # (members, draws, m)
+        wrong[:, draws] = (f[..., better] >= f[..., worse]).sum(axis=-1)
     diluting = np.median(wrong, axis=1) > np.quantile(wrong[-1], 0.95)
     diluting[-1] = False
     wrong[diluting] = np.inf

@@ -17,9 +17,11 @@ from metadb.records import Task
 from recommenders.candidates import pool
 from recommenders.completion import Completion
 from recommenders.likeness import Likeness
+from recommenders.remembered import Remembered
 
 CONFIGS = 300
-"""So many configs at most (drawn with the seed) tell whether the meta-features help."""
+"""So many configs at most (drawn with the seed, of those that were run) tell whether the
+meta-features help."""
 
 GAIN = 0.05
 """The squared error must fall by this share, else the meta-features are left out."""
@@ -90,6 +92,9 @@ class Side:
 
     def weights(self, task: Task) -> Floats | None:
         """How much of each past task the new one has, sum 1, (tasks,); None: not described."""
+        return _weights.get((self, task), lambda: self._weighed(task))
+
+    def _weighed(self, task: Task) -> Floats | None:
         far = self.likeness.distance(task)
         if not np.isfinite(far).any():
             return None
@@ -98,10 +103,15 @@ class Side:
         return weight
 
 
+_weights: Remembered[Floats | None] = Remembered(
+    64, 16_000_000, lambda made: 0 if made is None else made.nbytes
+)
+
+
 def _some(completion: Completion, seed: int) -> Floats:
     """The roots of the regrets of some of the configs, (configs, tasks)."""
-    n = len(completion.configs)
-    few = np.sort(np.random.default_rng(seed).permutation(n)[:CONFIGS])
+    ran = np.unique(completion.config)  # of others nothing is known, a forest a task would be grown
+    few = np.sort(np.random.default_rng(seed).permutation(ran)[:CONFIGS])
     few_configs = completion.configs.take(few)
     return np.sqrt(completion.regrets(pool(completion.configs, few_configs))).T
 

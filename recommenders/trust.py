@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import comb
 from typing import TYPE_CHECKING, Self
@@ -24,8 +24,11 @@ PHASES = {"nothing seen": 1, "a few results": 5, "many results": 12}
 """Phase to the number of configurations at which it is judged; it lasts from the one before."""
 
 TASKS, LEFT_OUT, CONFIGS = 32, 10, 200
-"""Members are judged on at most so many past tasks, of which so many are left out, each cut to so
-many configurations: enough to tell the useless from the useful, and bounded."""
+"""Members are judged on the tasks of at most so many data sets, so many of which are left out, each
+task cut to so many configurations. One task of a data set is judged, as its tasks are alike:
+on a store of 28 tasks of 12 data sets (skills' intraclass correlation 0.7) the standard error over
+data sets was 0.075 with all 20 tasks of 10 of them and 0.073 with one of each, while taken for
+independent the 20 seemed to have 0.052."""
 
 POWER = 4.0
 """How fast trust grows with skill."""
@@ -141,7 +144,8 @@ def _learnt(history: History, members: Mapping[str, Family], seed: int) -> Lesso
     claims: list[Floats] = []
     for nth in range(n_folds):
         hidden = tuple(t for t in small.tasks if of[t] in left_out[nth::n_folds])
-        tasks = tuple(t for t in hidden if t in court.sheets)
+        of_each = {of[t]: t for t in sorted(hidden, key=_drawn) if t in court.sheets}
+        tasks = tuple(t for t in hidden if t in of_each.values())
         for name in members:
             for verdict in court.judge(Unit(name, Fold(tasks, hidden), seed)):
                 skills[name].append(_skill(court.sheets[verdict.task].regret, verdict.best))
@@ -226,7 +230,10 @@ def _small(history: History) -> History:
     rows = np.sort(order[nth - first < CONFIGS])
     if len(rows) == len(small):
         return small
-    return small.at(rows)
+    # Configs that are run on none of these are not known either: none is encoded or completed.
+    ran, config = np.unique(small.config[rows], return_inverse=True)
+    few = replace(small.at(rows), config=config.astype(np.int32))
+    return replace(few, configs=small.configs.take(ran))
 
 
 def _drawn(name: str) -> bytes:

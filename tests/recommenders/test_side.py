@@ -8,7 +8,7 @@ import numpy as np
 
 from metadb.records import Task
 from recommenders.completion import Completion
-from recommenders.side import Side
+from recommenders.side import Side, _some
 from tests.contracts.test_recommenders import make_history
 
 
@@ -65,3 +65,11 @@ def test_meta_features_that_say_nothing_are_left_out():
     history = make_history(3)
     assert Side.fit(history, Completion.fit(history)) is None
     assert Side.fit(replace(history, described={}), Completion.fit(history)) is None
+
+
+def test_configs_that_nobody_ran_are_not_completed():
+    history = make_history(0)
+    ran = np.unique(history.config)
+    kept = history.at(np.flatnonzero(history.config < ran[len(ran) // 2]))
+    some = _some(Completion.fit(kept), 0)  # (configs, tasks)
+    assert len(some) == len(np.unique(kept.config)) < len(kept.configs)
