@@ -100,14 +100,16 @@ def pretrained_kernel(
     theta = torch.tensor(start, dtype=torch.float64, device=device, requires_grad=True)
     centre = theta.detach().clone()
     sd = torch.tensor([0.5, 2.0, 2.0, 2.0] + [1.0] * width, dtype=torch.float64, device=device)
-    adam = torch.optim.Adam([theta], lr=RATE)
-    for step in range(STEPS):
-        adam.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * step / STEPS))
-        adam.zero_grad()
+    first, second = torch.zeros_like(centre), torch.zeros_like(centre)
+    for step in range(1, STEPS + 1):  # Adam (Kingma, Ba 2015); torch's own loads its compiler
         loss = -_log_likelihood(theta, x, z, mean, shared, there)
         loss = loss + (((theta - centre) / sd) ** 2).sum() / 2
-        loss.backward()  # type: ignore[no-untyped-call]
-        adam.step()
+        (slope,) = torch.autograd.grad(loss, theta)
+        first = 0.9 * first + 0.1 * slope
+        second = 0.999 * second + 0.001 * slope.square()
+        along = (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
+        rate = RATE * 0.5 * (1 + np.cos(np.pi * (step - 1) / STEPS))
+        theta = (theta.detach() - rate * along).requires_grad_()
     found = np.exp(np.round(theta.detach().cpu().numpy(), 6))
     kernel = Kernel(
         float(found[0]), float(found[1]), float(found[2]), found[4:], float(found[3]) + 1e-3
