@@ -18,8 +18,10 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import LATENTS, advise, believe, prepared, widths
+from recommenders.gplvm import Covariance, rooted
+from recommenders.latent import LATENTS, advise, believe, prepared
 from recommenders.past import past
+from recommenders.ranges import Ranges
 from recommenders.side import Side
 
 
@@ -45,7 +47,8 @@ class Factorisation:
     """
 
     completion: Completion
-    width: Floats
+    ranges: Ranges
+    covariance: Covariance
     side: Side | None
     metric: str
     latents: int = LATENTS
@@ -62,8 +65,9 @@ class Factorisation:
         needs_results(history)
         completion = Completion.fit(history, seed=seed)
         about = Side.fit(history, completion, seed=seed) if side else None
-        prepared(completion, latents=latents, side=about)
-        return cls(completion, widths(history), about, history.metric, latents)
+        prepared(completion, latents=latents)
+        covariance = Covariance.fit(completion, about)
+        return cls(completion, Ranges.fit(history), covariance, about, history.metric, latents)
 
     def recommend(
         self,
@@ -77,8 +81,8 @@ class Factorisation:
         of = pool(self.completion.configs, candidates)
         prior, share, leads = self._prior(task)
         return advise(
-            self.completion, of, k, observed, prior, width=self.width, metric=self.metric,
-            latents=self.latents, side=self.side, share=share, leads=leads,
+            self.completion, of, k, observed, prior, ranges=self.ranges,
+            covariance=self.covariance, metric=self.metric, latents=self.latents, share=share, leads=leads,
         )  # fmt: skip
 
     def weights(self, task: Task, observed: Sequence[Evaluation] = ()) -> Floats:
@@ -86,8 +90,8 @@ class Factorisation:
         of = pool(self.completion.configs)
         prior, share, leads = self._prior(task)
         weight = believe(
-            self.completion, of, of.seen(observed), prior, width=self.width,
-            latents=self.latents, side=self.side, share=share, leads=leads,
+            self.completion, of, of.seen(observed), prior, ranges=self.ranges,
+            covariance=self.covariance, latents=self.latents, share=share, leads=leads,
         ).weight  # fmt: skip
         return weight / max(float(weight.sum()), 1e-12)
 
@@ -96,7 +100,7 @@ class Factorisation:
         share = None if self.side is None else self.side.weights(task)  # (tasks,)
 
         def prior(some: Pool) -> Floats:
-            x = np.sqrt(past(self.completion, some).regret)
+            x = rooted(past(self.completion, some).regret)
             said: Floats = x.mean(axis=1) if share is None else x @ share
             return said
 

@@ -16,8 +16,8 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, Seen, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import widths
 from recommenders.past import Past, outside, past, ready
+from recommenders.ranges import Ranges
 from recommenders.remembered import Remembered
 from recommenders.runtime import RunTime
 from recommenders.side import Side
@@ -79,7 +79,7 @@ class Oboe:
             tasks = len(completion.tasks)
             _design(past(completion, pool(completion.configs)), rank, np.full(tasks, 1 / tasks))
         return cls(
-            completion, float(np.median(widths(history))),
+            completion, float(np.median(Ranges.fit(history).width)),
             Side.fit(history, completion, seed=seed),
             RunTime.fit(history, seed=seed) if cost_power > 0 else None,
             history.metric, rank, noise, designs, cost_power,

@@ -17,9 +17,11 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import advise, prepared, widths
+from recommenders.gplvm import Covariance
+from recommenders.latent import advise, prepared
 from recommenders.lesson import Lesson, boosted, predicted, usual
 from recommenders.likeness import Likeness
+from recommenders.ranges import Ranges
 
 FOLDS = 4
 ROUNDS = 120
@@ -43,7 +45,8 @@ class ZeroShot:
 
     completion: Completion
     likeness: Likeness
-    width: Floats
+    ranges: Ranges
+    covariance: Covariance
     model: str
     share: float
     metric: str
@@ -62,7 +65,10 @@ class ZeroShot:
         lesson = Lesson.of(completion, likeness, seed=seed)
         share = _share(lesson, len(history.tasks), rounds, seed)
         model = _trees(lesson, rounds, seed)
-        return cls(completion, likeness, widths(history), model, share, history.metric)
+        covariance = Covariance.fit(completion)
+        return cls(
+            completion, likeness, Ranges.fit(history), covariance, model, share, history.metric
+        )
 
     def predict(self, task: Task, pool: Pool) -> Floats:
         """The root of the regret of every config of a pool before anything is run, (n,)."""
@@ -81,7 +87,7 @@ class ZeroShot:
         of = pool(self.completion.configs, candidates)
         return advise(
             self.completion, of, k, observed, lambda some: self.predict(task, some),
-            width=self.width, metric=self.metric,
+            ranges=self.ranges, covariance=self.covariance, metric=self.metric,
         )  # fmt: skip
 
 
