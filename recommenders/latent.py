@@ -45,7 +45,7 @@ def advise(
 
     Args:
         prior: The root of the regret that a config of a pool is expected to have, (n,).
-        ranges: What best losses and ranges tasks have.
+        ranges: How wide the losses of tasks range.
         share: How much the prior mean has of each past task; default: all alike.
         leads: Whether the first config is that of the least prior mean, or of the least regret.
     """
@@ -171,8 +171,8 @@ class Belief:
         mean: Of the root of the regret, for each pair of best loss and range, (n, pairs).
         variance: To be multiplied by `scale` of the pair, (n,) and (pairs,).
         freedom: Degrees of freedom of Student's t.
-        best: The smallest root so far, for each pair, inf at first. share: How likely it is.
-        unit: The loss that a unit of regret is. Each (pairs,).
+        best: The smallest root so far, for each pair, inf at first. share: How likely it is. Each
+            (pairs,).
         half: Solved covariances with what was seen or taken, (m, n).
         taken: The mean (pairs,) and variance of each config taken.
     """
@@ -188,7 +188,6 @@ class Belief:
     freedom: float = FREEDOM
     best: Floats = field(default_factory=lambda: np.full(1, np.inf))
     share: Floats = field(default_factory=lambda: np.ones(1))
-    unit: Floats = field(default_factory=lambda: np.ones(1))
     taken: list[tuple[Floats, float]] = field(default_factory=list)
     sure: Floats = field(default_factory=lambda: np.empty(0))
 
@@ -223,7 +222,7 @@ class Belief:
         likely -= np.log(x * unit)[ok].sum(axis=0)  # d loss / d root, but for a factor
         keep = np.argsort(-likely, kind="stable")[:MOST]
         share = np.exp(likely[keep] - likely[keep[0]])
-        self.share, self.unit = share / share.sum(), unit[keep]
+        self.share = share / share.sum()
         self.scale = (FREEDOM + square[keep]) / self.freedom
         self.half = np.linalg.solve(root, there.covariance(self.latent, c))
         self.mean = self.mean + self.half.T @ white[:, keep]
@@ -249,19 +248,16 @@ class Belief:
         return i
 
     def _gain(self, left: Places) -> Floats:
-        """Expected improvement of the loss, averaged over pairs, the tail a normal's, (left,).
+        """Expected improvement of the root, averaged over pairs, the tail a normal's, (left,).
 
-        With b the best root and x+ = max(x, 0): E max(b^2 - x+^2, 0).
+        Of the root and not of the loss: it goes on to look where little is left to be won.
         """
         from scipy.special import ndtr
 
-        m, b = self.mean[left], self.best  # (left, pairs)
-        sd = np.sqrt(self.variance[left, None] * self.scale)
-        low, high = -m / sd, (b - m) / sd
-        density = (np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi) for u in (low, high))
-        at_low, at_high = density
-        square = (m**2 + sd**2) * (ndtr(high) - ndtr(low)) - sd * ((b + m) * at_high - m * at_low)
-        gain: Floats = (b**2 * ndtr(high) - square) @ (self.share * self.unit)
+        sd = np.sqrt(self.variance[left, None] * self.scale)  # (left, pairs)
+        u = (self.best - self.mean[left]) / sd
+        density = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+        gain: Floats = (sd * (u * ndtr(u) + density)) @ self.share
         return gain
 
     def evidence(self) -> Evidence:
