@@ -1,8 +1,7 @@
 """Probabilistic matrix factorisation: tasks are mixtures of few latent ways in which configs do.
 
-Fusi, Sheth, Elibol 2018, "Probabilistic matrix factorization for automated machine learning"; with
-the linear kernel its Gaussian process latent variable model is probabilistic PCA (Lawrence 2005,
-"Probabilistic non-linear principal component analysis"), exact and without iterations.
+Fusi, Sheth, Elibol 2018, "Probabilistic matrix factorization for automated machine learning": a
+Gaussian process latent variable model, its latent positions the principal components of past tasks.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
-
-import numpy as np
 
 from metadb.history import Configs, History
 from metadb.protocols import Floats
@@ -30,19 +27,21 @@ class Factorisation:
     """A Gaussian process over latent positions of configs, learnt from all tasks; then EI.
 
     With X the roots of the normalised regrets (the root sees differences near the best; holes
-    completed), m its mean over tasks and X - m = P V' cut to `latents` principal components,
+    completed), m its mean over tasks and X - m = P V' cut to `latents` principal components, x_new
+    is Student's t around m + side with covariance linear P P' / (tasks - 1) + smooth Matern32 of
+    the distance of positions + diag(psi), what the cut left, own and noise (`Covariance` says how
+    its variances are learnt, `Latent` has the positions).
 
-        x_new ~ N(m + side, P P' / (tasks - 1) + diag(psi)),   psi = what the cut left + noise.
-
-    A new task's losses y have an unknown offset and range s: y / s ~ x_new + a, a flat; s one of
-    the ranges of past tasks, weighed by the likelihood of what was seen. Next is the config of the
-    largest expected improvement; with nothing seen, first the one of the least expected regret.
-    When several are asked for at once, each is believed to turn out as expected. `side`, of the
-    meta-features, is kept only where leaving tasks out says that it helps. Failed evaluations count
-    as the worst. Cost: principal components once a pool; then O(configs * latents) a config.
+    A new task's losses have an unknown best o and range s: x_new = root((y - o) / s), s near the
+    ranges of past tasks; pairs are weighed by the likelihood of what was seen. Next is the config
+    of the largest expected improvement; with nothing seen, first the one of the least expected
+    regret. When several are asked for at once, each is believed to turn out as expected. `side`, of
+    the meta-features, is kept only where leaving tasks out says that it helps. Failed evaluations
+    count as the worst, and say little of others. Cost: principal components once a pool; then
+    O(configs * latents) a config.
 
     Args:
-        width: Ranges that a new task's losses may have, (scales,).
+        ranges: How wide the losses of past tasks range.
         side: Which past tasks' deviations a new task shares, None where this did not help.
     """
 
@@ -82,7 +81,8 @@ class Factorisation:
         prior, share, leads = self._prior(task)
         return advise(
             self.completion, of, k, observed, prior, ranges=self.ranges,
-            covariance=self.covariance, metric=self.metric, latents=self.latents, share=share, leads=leads,
+            covariance=self.covariance, metric=self.metric, latents=self.latents, share=share,
+            leads=leads,
         )  # fmt: skip
 
     def weights(self, task: Task, observed: Sequence[Evaluation] = ()) -> Floats:

@@ -60,16 +60,20 @@ def advise(
     while len(chosen) < k and len(left):
         chosen.append(belief.take(left))
         left = left[left != chosen[-1]]
-    said = belief.evidence()
     advice = past(completion, of).advice(
         chosen, metric, weight=belief.weight, note=outside(of, seen)
     )
+    return said(advice, belief.evidence(chosen))
+
+
+def said(advice: Sequence[Recommendation], evidence: Evidence) -> list[Recommendation]:
+    """The same advice with what is believed of each in place of what past tasks say."""
     return [
         replace(
             r,
-            expected_loss=float(said.expected[i]),
-            interval=(float(said.low[i]), float(said.high[i])),
-            probability=float(said.probability[i]),
+            expected_loss=float(evidence.expected[i]),
+            interval=(float(evidence.low[i]), float(evidence.high[i])),
+            probability=float(evidence.probability[i]),
         )
         for i, r in enumerate(advice)
     ]
@@ -77,7 +81,8 @@ def advise(
 
 def believe(
     completion: Completion, of: Pool, seen: Seen, prior: Callable[[Pool], Floats], *,
-    ranges: Ranges, covariance: Covariance, latents: int, share: Floats | None, leads: bool,
+    ranges: Ranges, covariance: Covariance, latents: int = LATENTS, share: Floats | None = None,
+    leads: bool = True,
 ) -> Belief:  # fmt: skip
     """What is believed of a pool after what was seen; the arguments are those of `advise`."""
     then = past(completion, of)
@@ -144,8 +149,6 @@ class Latent:
     def covariance(self, other: Latent, c: Covariance) -> Floats:
         """Between these configs and others, what is a config's own left out, (n, m)."""
         inner = self.position @ other.position.T
-        if not c.smooth:
-            return c.linear * inner
         size, their = (p.mean**2 + (p.position**2).sum(axis=1) for p in (self, other))
         far = size[:, None] + their - 2 * (inner + np.outer(self.mean, other.mean))
         both: Floats = c.linear * inner + c.smooth * matern(far, c.length)
@@ -154,11 +157,13 @@ class Latent:
     def alone(self, c: Covariance) -> Floats:
         """What is each config's own, (n,)."""
         own = (self.position**2).sum(axis=1) + self.rest
-        return c.linear * self.rest + c.own * own + c.noise
+        alone: Floats = c.linear * self.rest + c.own * own + c.noise
+        return alone
 
     def variance(self, c: Covariance) -> Floats:
         """All of it, (n,)."""
-        return c.linear * (self.position**2).sum(axis=1) + c.smooth + self.alone(c)
+        shared: Floats = c.linear * (self.position**2).sum(axis=1) + c.smooth
+        return shared + self.alone(c)
 
 
 @dataclass(slots=True, eq=False)
@@ -174,7 +179,7 @@ class Belief:
         best: The smallest root so far, for each pair, inf at first. share: How likely it is. Each
             (pairs,).
         half: Solved covariances with what was seen or taken, (m, n).
-        taken: The mean (pairs,) and variance of each config taken.
+        sure: The variance before any was taken: what was imagined since is no evidence, (n,).
     """
 
     latent: Latent
@@ -188,7 +193,6 @@ class Belief:
     freedom: float = FREEDOM
     best: Floats = field(default_factory=lambda: np.full(1, np.inf))
     share: Floats = field(default_factory=lambda: np.ones(1))
-    taken: list[tuple[Floats, float]] = field(default_factory=list)
     sure: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
@@ -237,7 +241,6 @@ class Belief:
         first = bool(np.isinf(self.best).any())
         by = self.alone[left] if first else -self._gain(left)
         i = int(left[np.argmin(by)])
-        self.taken.append((self.mean[i], float(self.sure[i])))
         self.best = np.minimum(self.best, np.maximum(self.mean[i], FINE**0.5))
         along = self.latent.covariance(self.latent.at(i), self.covariance)[:, 0]
         along -= self.half.T @ self.half[:, i]
@@ -260,12 +263,13 @@ class Belief:
         gain: Floats = (sd * (u * ndtr(u) + density)) @ self.share
         return gain
 
-    def evidence(self) -> Evidence:
-        """Of the regrets of what was taken: a mixture over pairs of Student's t, cut to [0, 1]."""
+    def evidence(self, chosen: Sequence[int] | Places) -> Evidence:
+        """Of the regrets of the chosen: a mixture over pairs of Student's t, cut to [0, 1]."""
         from scipy.special import stdtr, stdtrit
 
-        mean = np.array([m for m, _ in self.taken])  # (k, pairs)
-        sd = np.sqrt(np.array([v for _, v in self.taken])[:, None] * self.scale)
+        chosen = np.asarray(chosen, np.intp)
+        mean = self.mean[chosen]  # (k, pairs)
+        sd = np.sqrt(self.sure[chosen, None] * self.scale)
         x = mean[..., None] + sd[..., None] * stdtrit(self.freedom, _NODES)  # (k, pairs, nodes)
         regret = np.clip(np.maximum(x, 0.0) ** 2 - FINE, 0.0, 1.0).reshape(len(mean), -1)
         weight = np.repeat(self.share, len(_NODES)) / len(_NODES)

@@ -16,7 +16,7 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.gplvm import Covariance
+from recommenders.gplvm import Covariance, rooted
 from recommenders.latent import advise, prepared
 from recommenders.lesson import Lesson, boosted, predicted
 from recommenders.likeness import Likeness
@@ -69,9 +69,7 @@ class Ranking:
         }  # fmt: skip
         model = boosted(lesson, rounds=rounds, seed=seed, options=options, label=grade, groups=True)
         covariance = Covariance.fit(completion)
-        return cls(
-            completion, likeness, Ranges.fit(history), covariance, model, history.metric
-        )
+        return cls(completion, likeness, Ranges.fit(history), covariance, model, history.metric)
 
     def scores(self, task: Task, pool: Pool) -> Floats:
         """The larger, the better a config is expected to be, (n,)."""
@@ -88,7 +86,7 @@ class Ranking:
         """The configs of the largest scores, then of the largest expected improvement."""
         of = pool(self.completion.configs, candidates)
         then = past(self.completion, of)
-        usually = np.sqrt(then.regret).mean(axis=1)
+        usually = rooted(then.regret).mean(axis=1)
         scores = self.scores(task, of)
         hopeless = then.alone >= 1 - 1e-9  # the worst on every task, or failed there
         order = np.lexsort((usually, -scores, hopeless))  # equal scores: the usually better one

@@ -17,7 +17,7 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.gplvm import Covariance
+from recommenders.gplvm import Covariance, rooted
 from recommenders.latent import advise, prepared
 from recommenders.lesson import Lesson, boosted, predicted, usual
 from recommenders.likeness import Likeness
@@ -86,7 +86,7 @@ class ZeroShot:
         """The configs of the least predicted regret, then of the largest expected improvement."""
         of = pool(self.completion.configs, candidates)
         return advise(
-            self.completion, of, k, observed, lambda some: self.predict(task, some),
+            self.completion, of, k, observed, lambda some: rooted(self.predict(task, some) ** 2),
             ranges=self.ranges, covariance=self.covariance, metric=self.metric,
         )  # fmt: skip
 
