@@ -175,7 +175,6 @@ class Belief:
         weight: How much each past task counts, (tasks,).
         mean: Of the root of the regret, for each pair of best loss and range, (n, pairs).
         variance: To be multiplied by `scale` of the pair, (n,) and (pairs,).
-        freedom: Degrees of freedom of Student's t.
         best: The smallest root so far, for each pair, inf at first. share: How likely it is. Each
             (pairs,).
         half: Solved covariances with what was seen or taken, (m, n).
@@ -190,7 +189,6 @@ class Belief:
     variance: Floats
     half: Floats
     scale: Floats = field(default_factory=lambda: np.ones(1))
-    freedom: float = FREEDOM
     best: Floats = field(default_factory=lambda: np.full(1, np.inf))
     share: Floats = field(default_factory=lambda: np.ones(1))
     sure: Floats = field(default_factory=lambda: np.empty(0))
@@ -221,13 +219,12 @@ class Belief:
         root = np.linalg.cholesky(there.covariance(there, c) + np.diag(own))  # (m, m)
         white = np.linalg.solve(root, x - prior[:, None])  # (m, pairs)
         square = (white**2).sum(axis=0)
-        self.freedom = FREEDOM + len(loss)
-        likely = likely - self.freedom / 2 * np.log1p(square / FREEDOM)
+        likely = likely - (FREEDOM + len(loss)) / 2 * np.log1p(square / FREEDOM)
         likely -= np.log(x * unit)[ok].sum(axis=0)  # d loss / d root, but for a factor
         keep = np.argsort(-likely, kind="stable")[:MOST]
         share = np.exp(likely[keep] - likely[keep[0]])
         self.share = share / share.sum()
-        self.scale = (FREEDOM + square[keep]) / self.freedom
+        self.scale = (FREEDOM + square[keep]) / (FREEDOM + len(loss))
         self.half = np.linalg.solve(root, there.covariance(self.latent, c))
         self.mean = self.mean + self.half.T @ white[:, keep]
         self.variance = np.maximum(self.variance - (self.half**2).sum(axis=0), c.noise)
@@ -264,26 +261,28 @@ class Belief:
         return gain
 
     def evidence(self, chosen: Sequence[int] | Places) -> Evidence:
-        """Of the regrets of the chosen: a mixture over pairs of Student's t, cut to [0, 1]."""
+        """Of the regrets of the chosen: a mixture over pairs of Student's t, cut to [0, 1].
+
+        The tail is kept however much was seen, as the covariance was learnt from few tasks.
+        """
         from scipy.special import stdtr, stdtrit
 
         chosen = np.asarray(chosen, np.intp)
         mean = self.mean[chosen]  # (k, pairs)
         sd = np.sqrt(self.sure[chosen, None] * self.scale)
-        x = mean[..., None] + sd[..., None] * stdtrit(self.freedom, _NODES)  # (k, pairs, nodes)
+        x = mean[..., None] + sd[..., None] * stdtrit(FREEDOM, _NODES)  # (k, pairs, nodes)
         regret = np.clip(np.maximum(x, 0.0) ** 2 - FINE, 0.0, 1.0).reshape(len(mean), -1)
         weight = np.repeat(self.share, len(_NODES)) / len(_NODES)
         order = np.argsort(regret, axis=1)
         below = np.cumsum(weight[order], axis=1)
         tail = (1 - SHARE) / 2
+        ordered = np.take_along_axis(regret, order, axis=1)
         low, high = (
-            np.take_along_axis(
-                regret, np.take_along_axis(order, (below < q).sum(axis=1)[:, None], 1), 1
-            )[:, 0]
-            for q in (tail, 1 - tail)
+            ordered[np.arange(len(mean)), (below < q).sum(axis=1)] for q in (tail, 1 - tail)
         )
-        close = stdtr(self.freedom, ((CLOSE + FINE) ** 0.5 - mean) / sd) @ self.share
-        return Evidence(regret @ weight, low, high, close)
+        close = stdtr(FREEDOM, ((CLOSE + FINE) ** 0.5 - mean) / sd)
+        # Sums and not products: so that of 3 and of 7 chosen the last digits are the same.
+        return Evidence((regret * weight).sum(axis=1), low, high, (close * self.share).sum(axis=1))
 
 
 _latents: Remembered[Latent] = Remembered(
