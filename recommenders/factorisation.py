@@ -15,9 +15,8 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.gplvm import Covariance, rooted
-from recommenders.latent import LATENTS, advise, believe, prepared
-from recommenders.past import past
+from recommenders.gplvm import Covariance
+from recommenders.latent import LATENTS, advise, believe, prepared, roots
 from recommenders.ranges import Ranges
 from recommenders.side import Side
 
@@ -100,7 +99,7 @@ class Factorisation:
         share = None if self.side is None else self.side.weights(task)  # (tasks,)
 
         def prior(some: Pool) -> Floats:
-            x = rooted(past(self.completion, some).regret)
+            x = roots(self.completion, some)
             said: Floats = x.mean(axis=1) if share is None else x @ share
             return said
 

@@ -290,11 +290,20 @@ _latents: Remembered[Latent] = Remembered(
 )
 
 
+def roots(completion: Completion, of: Pool) -> Floats:
+    """The roots of the regrets of a pool on past tasks, (n, tasks); the last few are remembered."""
+    then = past(completion, of)
+    return _roots.get((then,), lambda: rooted(then.regret))
+
+
+_roots: Remembered[Floats] = Remembered(8, 256_000_000, lambda kept: kept.nbytes)
+
+
 def _latent(completion: Completion, of: Pool, latents: int) -> Latent:
     """The latent positions of a pool; the last few are remembered."""
     return _latents.get(
         (completion, of.configs),
-        lambda: Latent.fit(rooted(past(completion, of).regret), latents),
+        lambda: Latent.fit(roots(completion, of), latents),
         latents,
     )  # fmt: skip
 

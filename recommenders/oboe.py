@@ -16,8 +16,8 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, Seen, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.gplvm import Covariance, rooted
-from recommenders.latent import believe, said
+from recommenders.gplvm import Covariance
+from recommenders.latent import believe, roots, said
 from recommenders.past import Past, outside, past, ready
 from recommenders.ranges import Ranges
 from recommenders.remembered import Remembered
@@ -130,7 +130,7 @@ class Oboe:
             left = left[left != i]
         belief = believe(
             self.completion, of, seen,
-            lambda some: rooted(past(self.completion, some).regret) @ share,
+            lambda some: roots(self.completion, some) @ share,
             ranges=self.ranges, covariance=self.covariance, share=share,
         )  # fmt: skip
         advice = said(

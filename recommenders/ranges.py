@@ -14,7 +14,7 @@ from recommenders.regret import extremes
 BELOW = np.append([0, 0.003, 0.006, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15], np.arange(2, 11) / 10)
 """How far, in ranges, the best loss of the task may lie below the best one seen."""
 
-WIDTHS = 24
+WIDTHS = 12
 """So many ranges are weighed."""
 
 HUGE = 1e150
