@@ -44,7 +44,7 @@ class Oboe:
     the config of the least mean regret; then, at the places `designs`, the one that raises log det
     A most (phi' A^-1 phi; without prior this is QR with pivoting on phi), at every other place the
     one of the least predicted loss. The paper takes the plain errors; the roots of regrets are
-    robust to unlike ranges, and did better on seven of eight sets (docs). With `cost_power` > 0
+    robust to unlike ranges, and did better (docs). With `cost_power` > 0
     designs are chosen by gain over predicted seconds to this power. Where leaving tasks out says
     that meta-features help (`Side`), the mean over tasks gives way to the mixture of tasks that
     they predict. Failed evaluations count as the worst seen. What is said to be expected of a
