@@ -1,8 +1,7 @@
 """Probabilistic matrix factorisation: tasks are mixtures of few latent ways in which configs do.
 
-Fusi, Sheth, Elibol 2018, "Probabilistic matrix factorization for automated machine learning"; with
-the linear kernel its Gaussian process latent variable model is probabilistic PCA (Lawrence 2005,
-"Probabilistic non-linear principal component analysis"), exact and without iterations.
+Fusi, Sheth, Elibol 2018, "Probabilistic matrix factorization for automated machine learning": a
+Gaussian process latent variable model, its latent positions the principal components of past tasks.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
 from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import LATENTS, advise, believe, prepared, widths
-from recommenders.past import past
+from recommenders.gplvm import Covariance
+from recommenders.latent import LATENTS, advise, believe, prepared, roots
+from recommenders.ranges import Ranges
 from recommenders.side import Side
 
 
@@ -28,24 +26,27 @@ class Factorisation:
     """A Gaussian process over latent positions of configs, learnt from all tasks; then EI.
 
     With X the roots of the normalised regrets (the root sees differences near the best; holes
-    completed), m its mean over tasks and X - m = P V' cut to `latents` principal components,
+    completed), m its mean over tasks and X - m = P V' cut to `latents` principal components, x_new
+    is Student's t around m + side with covariance linear P P' / (tasks - 1) + smooth Matern32 of
+    the distance of positions + diag(psi), what the cut left, own and noise (`Covariance` says how
+    its variances are learnt, `Latent` has the positions).
 
-        x_new ~ N(m + side, P P' / (tasks - 1) + diag(psi)),   psi = what the cut left + noise.
-
-    A new task's losses y have an unknown offset and range s: y / s ~ x_new + a, a flat; s one of
-    the ranges of past tasks, weighed by the likelihood of what was seen. Next is the config of the
-    largest expected improvement; with nothing seen, first the one of the least expected regret.
-    When several are asked for at once, each is believed to turn out as expected. `side`, of the
-    meta-features, is kept only where leaving tasks out says that it helps. Failed evaluations count
-    as the worst. Cost: principal components once a pool; then O(configs * latents) a config.
+    A new task's losses have an unknown best o and range s: x_new = root((y - o) / s), s near the
+    ranges of past tasks; pairs are weighed by the likelihood of what was seen. Next is the config
+    of the largest expected improvement; with nothing seen, first the one of the least expected
+    regret. When several are asked for at once, each is believed to turn out as expected. `side`, of
+    the meta-features, is kept only where leaving tasks out says that it helps. Failed evaluations
+    count as the worst, and say little of others. Cost: principal components once a pool; then
+    O(configs * latents) a config.
 
     Args:
-        width: Ranges that a new task's losses may have, (scales,).
+        ranges: How wide the losses of past tasks range.
         side: Which past tasks' deviations a new task shares, None where this did not help.
     """
 
     completion: Completion
-    width: Floats
+    ranges: Ranges
+    covariance: Covariance
     side: Side | None
     metric: str
     latents: int = LATENTS
@@ -62,8 +63,9 @@ class Factorisation:
         needs_results(history)
         completion = Completion.fit(history, seed=seed)
         about = Side.fit(history, completion, seed=seed) if side else None
-        prepared(completion, latents=latents, side=about)
-        return cls(completion, widths(history), about, history.metric, latents)
+        prepared(completion, latents=latents)
+        covariance = Covariance.fit(completion, about)
+        return cls(completion, Ranges.fit(history), covariance, about, history.metric, latents)
 
     def recommend(
         self,
@@ -77,8 +79,9 @@ class Factorisation:
         of = pool(self.completion.configs, candidates)
         prior, share, leads = self._prior(task)
         return advise(
-            self.completion, of, k, observed, prior, width=self.width, metric=self.metric,
-            latents=self.latents, side=self.side, share=share, leads=leads,
+            self.completion, of, k, observed, prior, ranges=self.ranges,
+            covariance=self.covariance, metric=self.metric, latents=self.latents, share=share,
+            leads=leads,
         )  # fmt: skip
 
     def weights(self, task: Task, observed: Sequence[Evaluation] = ()) -> Floats:
@@ -86,8 +89,8 @@ class Factorisation:
         of = pool(self.completion.configs)
         prior, share, leads = self._prior(task)
         weight = believe(
-            self.completion, of, of.seen(observed), prior, width=self.width,
-            latents=self.latents, side=self.side, share=share, leads=leads,
+            self.completion, of, of.seen(observed), prior, ranges=self.ranges,
+            covariance=self.covariance, latents=self.latents, share=share, leads=leads,
         ).weight  # fmt: skip
         return weight / max(float(weight.sum()), 1e-12)
 
@@ -96,7 +99,7 @@ class Factorisation:
         share = None if self.side is None else self.side.weights(task)  # (tasks,)
 
         def prior(some: Pool) -> Floats:
-            x = np.sqrt(past(self.completion, some).regret)
+            x = roots(self.completion, some)
             said: Floats = x.mean(axis=1) if share is None else x @ share
             return said
 

@@ -1,54 +1,51 @@
-"""A latent Gaussian model of how configs do on tasks, and the next config by what it believes.
+"""A latent model of how configs do on tasks, and the next config by what it believes.
 
-Probabilistic principal components (Tipping, Bishop 1999, "Probabilistic principal component
-analysis") of the past tasks, conditioned on what was seen; expected improvement (Jones, Schonlau,
-Welch 1998). `factorisation` says the model; `zero_shot` and `ranking` bring other prior means.
+A Student-t process (Shah, Wilson, Ghahramani 2014, "Student-t processes as alternatives to Gaussian
+processes") with the covariance of `gplvm` over latent positions, conditioned on what was seen;
+expected improvement (Jones, Schonlau, Welch 1998). `factorisation` says the model; `zero_shot` and
+`ranking` bring other prior means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 
-from metadb.history import History
 from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation
 from recommenders.candidates import Places, Pool, Seen, pool
 from recommenders.completion import Completion
-from recommenders.evidence import CLOSE, Evidence
+from recommenders.evidence import CLOSE, SHARE, Evidence
+from recommenders.gplvm import FINE, FREEDOM, Covariance, matern, rooted
 from recommenders.past import outside, past, ready
-from recommenders.regret import extremes
+from recommenders.ranges import Ranges
 from recommenders.remembered import Remembered
-from recommenders.side import Side
 
-NOISE = 1e-3
-"""Variance of the root of a regret that is no config's and no task's own."""
+MOST = 16
+"""So many pairs of best loss and range, those that matter most, are looked at."""
 
-OFFSET = 10.0
-"""Standard deviation of a new task's best loss in units of its range: nothing is known of it."""
-
-SCALES = 15
-"""So many ranges that the losses of a new task may have are weighed."""
-
-MOST_SCALES = 8
-"""So many of them, those that matter most, are looked at for the next config."""
+FAILED = 0.3
+"""Standard deviation of how much worse than the worst a failed config is taken to be."""
 
 LATENTS = 32
+
+_NODES = (np.arange(64) + 0.5) / 64
+"""Probabilities at which a prediction is looked up."""
 
 
 def advise(
     completion: Completion, of: Pool, k: int, observed: Sequence[Evaluation],
-    prior: Callable[[Pool], Floats], *, width: Floats, metric: str, latents: int = LATENTS,
-    side: Side | None = None, share: Floats | None = None, leads: bool = True,
+    prior: Callable[[Pool], Floats], *, ranges: Ranges, covariance: Covariance, metric: str,
+    latents: int = LATENTS, share: Floats | None = None, leads: bool = True,
 ) -> list[Recommendation]:  # fmt: skip
     """The `k` next configs of a pool under a prior mean, the covariance that of past tasks.
 
     Args:
         prior: The root of the regret that a config of a pool is expected to have, (n,).
-        width: Ranges that the losses may have.
+        ranges: How wide the losses of tasks range.
         share: How much the prior mean has of each past task; default: all alike.
         leads: Whether the first config is that of the least prior mean, or of the least regret.
     """
@@ -56,23 +53,27 @@ def advise(
     if not len(left) or k < 1:
         return []
     belief = believe(
-        completion, of, seen, prior, width=width, latents=latents, side=side, share=share,
-        leads=leads,
+        completion, of, seen, prior, ranges=ranges, covariance=covariance, latents=latents,
+        share=share, leads=leads,
     )  # fmt: skip
     chosen: list[int] = []
     while len(chosen) < k and len(left):
-        chosen.append(belief.take(left, first=not chosen and not seen.ok.any()))
+        chosen.append(belief.take(left))
         left = left[left != chosen[-1]]
     advice = past(completion, of).advice(
         chosen, metric, weight=belief.weight, note=outside(of, seen)
     )
-    said = belief.evidence(np.array(chosen))
+    return said(advice, belief.evidence(chosen))
+
+
+def said(advice: Sequence[Recommendation], evidence: Evidence) -> list[Recommendation]:
+    """The same advice with what is believed of each in place of what past tasks say."""
     return [
         replace(
             r,
-            expected_loss=float(said.expected[i]),
-            interval=(float(said.low[i]), float(said.high[i])),
-            probability=float(said.probability[i]),
+            expected_loss=float(evidence.expected[i]),
+            interval=(float(evidence.low[i]), float(evidence.high[i])),
+            probability=float(evidence.probability[i]),
         )
         for i, r in enumerate(advice)
     ]
@@ -80,20 +81,20 @@ def advise(
 
 def believe(
     completion: Completion, of: Pool, seen: Seen, prior: Callable[[Pool], Floats], *,
-    width: Floats, latents: int, side: Side | None, share: Floats | None, leads: bool,
+    ranges: Ranges, covariance: Covariance, latents: int = LATENTS, share: Floats | None = None,
+    leads: bool = True,
 ) -> Belief:  # fmt: skip
     """What is believed of a pool after what was seen; the arguments are those of `advise`."""
     then = past(completion, of)
-    latent = _latent(completion, of, latents, side)
+    latent = _latent(completion, of, latents)
     expected = prior(of)
-    belief = Belief.begin(latent, expected, expected**2 if leads else then.alone, share)
+    belief = Belief.begin(latent, covariance, expected, expected if leads else then.alone, share)
     if seen.ok.any():
-        there, psi = latent.position[seen.place], latent.psi[seen.place]
-        before = expected[seen.place]
+        there, before = latent.at(seen.place), expected[seen.place]
         if (seen.place < 0).any():  # some may not be advised, and do not stand in the pool
-            there, psi = latent.place(np.sqrt(then.of(seen)))
+            there = latent.place(rooted(then.of(seen)))
             before = prior(Pool(of.known, seen.configs, seen.known))
-        belief.condition(before, there, psi, seen.loss, width)
+        belief.condition(before, there, seen.loss, ranges)
     return belief
 
 
@@ -104,24 +105,23 @@ class Latent:
     Args:
         mean: Over tasks, (n,).
         position: Such that position @ position' is the covariance, (n, q).
-        psi: The variance that is the config's own, (n,).
+        rest: The variance over tasks that the positions leave out, (n,).
         basis: Takes a config's deviations over tasks to its position, (tasks, q).
     """
 
     mean: Floats
     position: Floats
-    psi: Floats
+    rest: Floats
     basis: Floats
-    side: Side | None
 
     @classmethod
-    def fit(cls, x: Floats, latents: int, side: Side | None) -> Self:
-        """Principal components of what the mean (or the side information) does not explain.
+    def fit(cls, x: Floats, latents: int) -> Self:
+        """Principal components of what the mean does not explain.
 
         Args:
             x: (n, tasks).
         """
-        off = _deviation(x, side)  # (n, tasks)
+        off = x - x.mean(axis=1, keepdims=True)  # (n, tasks)
         tasks = x.shape[1]
         if len(off) >= tasks:  # the smaller of the two Gram matrices
             values, vectors = np.linalg.eigh(off.T @ off)
@@ -131,22 +131,39 @@ class Latent:
             best = np.argsort(-values)[:latents]
             vectors = off.T @ left[:, best] / np.sqrt(np.maximum(values[best], 1e-12))
         basis = vectors / np.sqrt(max(tasks - 1, 1))
-        position = off @ basis
-        psi = (off**2).sum(axis=1) / max(tasks - 1, 1) - (position**2).sum(axis=1)
-        return cls(x.mean(axis=1), position, np.maximum(psi, 0.0) + NOISE, basis, side)
+        return cls(np.empty(0), np.empty((0, 0)), np.empty(0), basis).place(x)
 
-    def place(self, x: Floats) -> tuple[Floats, Floats]:
-        """Positions (m, q) and own variances (m,) of other configs, x (m, tasks)."""
-        off = _deviation(x, self.side)
+    def place(self, x: Floats) -> Self:
+        """Other configs by the same components, x (m, tasks)."""
+        mean = x.mean(axis=1)
+        off = x - mean[:, None]
         position = off @ self.basis
-        psi = (off**2).sum(axis=1) / max(x.shape[1] - 1, 1) - (position**2).sum(axis=1)
-        return position, np.maximum(psi, 0.0) + NOISE
+        rest = (off**2).sum(axis=1) / max(x.shape[1] - 1, 1) - (position**2).sum(axis=1)
+        return replace(self, mean=mean, position=position, rest=np.maximum(rest, 0.0))
 
+    def at(self, places: Places | int) -> Self:
+        """Some of the configs."""
+        i = np.atleast_1d(places)
+        return replace(self, mean=self.mean[i], position=self.position[i], rest=self.rest[i])
 
-def _deviation(x: Floats, side: Side | None) -> Floats:
-    """What of each task its mean, or the other tasks' side does not say, (n, tasks)."""
-    off: Floats = x - x.mean(axis=1, keepdims=True) if side is None else x @ side.residual
-    return off
+    def covariance(self, other: Latent, c: Covariance) -> Floats:
+        """Between these configs and others, what is a config's own left out, (n, m)."""
+        inner = self.position @ other.position.T
+        size, their = (p.mean**2 + (p.position**2).sum(axis=1) for p in (self, other))
+        far = size[:, None] + their - 2 * (inner + np.outer(self.mean, other.mean))
+        both: Floats = c.linear * inner + c.smooth * matern(far, c.length)
+        return both
+
+    def alone(self, c: Covariance) -> Floats:
+        """What is each config's own, (n,)."""
+        own = (self.position**2).sum(axis=1) + self.rest
+        alone: Floats = c.linear * self.rest + c.own * own + c.noise
+        return alone
+
+    def variance(self, c: Covariance) -> Floats:
+        """All of it, (n,)."""
+        shared: Floats = c.linear * (self.position**2).sum(axis=1) + c.smooth
+        return shared + self.alone(c)
 
 
 @dataclass(slots=True, eq=False)
@@ -154,123 +171,118 @@ class Belief:
     """The posterior over the configs of a pool on one task; `take` adds what it believes.
 
     Args:
-        mean: Of loss / range less the offset, for each range, (n, ranges).
-        best: The smallest so far, for each range, (ranges,); inf at first.
-        share: How likely each range is, (ranges,).
-        regret: Expected root of the regret, and `spread` its variance, (n,).
-        half: Solved covariances with what was seen or taken, (m, n).
+        alone: What the first is chosen by, (n,).
         weight: How much each past task counts, (tasks,).
-        alone: The regret expected with nothing seen, (n,).
+        mean: Of the root of the regret, for each pair of best loss and range, (n, pairs).
+        variance: To be multiplied by `scale` of the pair, (n,) and (pairs,).
+        best: The smallest root so far, for each pair, inf at first. share: How likely it is. Each
+            (pairs,).
+        half: Solved covariances with what was seen or taken, (m, n).
+        sure: The variance before any was taken: what was imagined since is no evidence, (n,).
     """
 
     latent: Latent
+    covariance: Covariance
+    alone: Floats
+    weight: Floats
     mean: Floats
-    best: Floats
-    share: Floats
-    regret: Floats
-    spread: Floats
     variance: Floats
     half: Floats
-    weight: Floats
-    alone: Floats
+    scale: Floats = field(default_factory=lambda: np.ones(1))
+    best: Floats = field(default_factory=lambda: np.full(1, np.inf))
+    share: Floats = field(default_factory=lambda: np.ones(1))
+    sure: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def begin(cls, latent: Latent, prior: Floats, alone: Floats, share: Floats | None) -> Self:
-        """What is believed with nothing seen: range 1, the offset unknown."""
-        own = (latent.position**2).sum(axis=1) + latent.psi  # (n,)
+    def begin(
+        cls, latent: Latent, covariance: Covariance, prior: Floats, alone: Floats,
+        share: Floats | None,
+    ) -> Self:  # fmt: skip
+        """What is believed with nothing seen."""
         tasks = len(latent.basis)
         weight = np.full(tasks, 1 / tasks) if share is None else np.abs(share)
+        own = latent.variance(covariance)
         return cls(
-            latent, prior[:, None], np.array([np.inf]), np.ones(1), prior, own, own + OFFSET**2,
-            np.empty((0, len(prior))), weight, alone,
+            latent, covariance, alone, weight, prior[:, None], own, np.empty((0, len(prior))),
+            sure=own,
         )  # fmt: skip
 
-    def condition(
-        self, prior: Floats, place: Floats, psi: Floats, loss: Floats, width: Floats
-    ) -> None:
-        """Learn losses (m,) of configs at `place` (m, q) with own variances `psi`."""
+    def condition(self, prior: Floats, there: Latent, loss: Floats, ranges: Ranges) -> None:
+        """Learn losses (m,) of configs `there`, whose roots were expected to be `prior`."""
         ok = np.isfinite(loss)
-        s = _scales(width, loss[ok])  # (ranges,)
-        z = (np.where(ok, loss, 0.0)[:, None] - loss[ok].min()) / s  # (m, ranges)
-        z = np.where(ok[:, None], z, np.maximum(z[ok].max(axis=0), 1.0))  # failed: the worst
-        inner = place @ place.T + np.diag(psi)
-        root = np.linalg.cholesky(inner + OFFSET**2)  # (m, m)
-        across = place @ self.latent.position.T  # (m, n)
-        self.half = np.linalg.solve(root, across + OFFSET**2)
-        off = z - prior[:, None]
-        shift = off.mean(axis=0)  # the offset is unknown: nothing is lost
-        white = np.linalg.solve(root, off - shift)  # (m, ranges)
-        likely = -len(z) * np.log(s) - (white**2).sum(axis=0) / 2
-        share = np.exp(likely - likely.max())
-        share /= share.sum()
-        keep = np.argsort(-share, kind="stable")[:MOST_SCALES]
-        alpha = np.linalg.solve(root.T, white) @ share  # (m,)
-        self.mean = self.regret[:, None] + shift[keep] + self.half.T @ white[:, keep]
-        self.best, self.share = z.min(axis=0)[keep], share[keep]
-        self.regret = self.regret + across.T @ alpha
-        plain = np.linalg.solve(root, across)
-        self.spread = np.maximum(self.variance - OFFSET**2 - (plain**2).sum(axis=0), NOISE)
-        self.variance = self.variance - (self.half**2).sum(axis=0)
-        self.weight = np.abs(self.weight + self.latent.basis @ (place.T @ alpha))
+        c = self.covariance
+        offset, unit, likely = ranges.pairs(loss[ok])  # (pairs,)
+        regret = (np.where(ok, loss, loss[ok].max())[:, None] - offset) / unit  # (m, pairs)
+        regret = np.where(ok[:, None], regret, np.maximum(regret, 1.0))  # failed: the worst
+        x = rooted(regret)
+        own = there.alone(c) + np.where(ok, 0.0, FAILED**2)
+        root = np.linalg.cholesky(there.covariance(there, c) + np.diag(own))  # (m, m)
+        white = np.linalg.solve(root, x - prior[:, None])  # (m, pairs)
+        square = (white**2).sum(axis=0)
+        likely = likely - (FREEDOM + len(loss)) / 2 * np.log1p(square / FREEDOM)
+        likely -= np.log(x * unit)[ok].sum(axis=0)  # d loss / d root, but for a factor
+        keep = np.argsort(-likely, kind="stable")[:MOST]
+        share = np.exp(likely[keep] - likely[keep[0]])
+        self.share = share / share.sum()
+        self.scale = (FREEDOM + square[keep]) / (FREEDOM + len(loss))
+        self.half = np.linalg.solve(root, there.covariance(self.latent, c))
+        self.mean = self.mean + self.half.T @ white[:, keep]
+        self.variance = np.maximum(self.variance - (self.half**2).sum(axis=0), c.noise)
+        self.sure, self.best = self.variance, x[ok][:, keep].min(axis=0)
+        alpha = np.linalg.solve(root.T, white[:, keep]) @ self.share  # (m,)
+        moved = c.linear * self.latent.basis @ (there.position.T @ alpha)
+        self.weight = np.abs(self.weight + moved)
 
-    def take(self, left: Places, *, first: bool) -> int:
+    def take(self, left: Places) -> int:
         """The best of those left, from now on believed to be as good as expected."""
-        if first:
-            i = int(left[np.argmin(self.alone[left])])
-        else:
-            i = int(left[np.argmax(self._gain(left))])
-        self.best = np.minimum(self.best, self.mean[i])
-        position, half = self.latent.position, self.half
-        along = position @ position[i] + OFFSET**2 - half.T @ half[:, i]
+        first = bool(np.isinf(self.best).any())
+        by = self.alone[left] if first else -self._gain(left)
+        i = int(left[np.argmin(by)])
+        self.best = np.minimum(self.best, np.maximum(self.mean[i], FINE**0.5))
+        along = self.latent.covariance(self.latent.at(i), self.covariance)[:, 0]
+        along -= self.half.T @ self.half[:, i]
         along[i] = self.variance[i]
-        along /= np.sqrt(max(self.variance[i], NOISE))
-        self.half = np.vstack([half, along])
-        self.variance = np.maximum(self.variance - along**2, 1e-12)
+        along /= np.sqrt(self.variance[i])
+        self.half = np.vstack([self.half, along])
+        self.variance = np.maximum(self.variance - along**2, 1e-9)
         return i
 
     def _gain(self, left: Places) -> Floats:
-        """Expected improvement as a share of the range, averaged over ranges, (left,)."""
+        """Expected improvement of the root, averaged over pairs, the tail a normal's, (left,).
+
+        Of the root and not of the loss: it goes on to look where little is left to be won.
+        """
         from scipy.special import ndtr
 
-        sd = np.sqrt(np.maximum(self.variance[left], 1e-12))[:, None]
-        u = (self.best - self.mean[left]) / sd  # (left, ranges)
+        sd = np.sqrt(self.variance[left, None] * self.scale)  # (left, pairs)
+        u = (self.best - self.mean[left]) / sd
         density = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
         gain: Floats = (sd * (u * ndtr(u) + density)) @ self.share
         return gain
 
-    def evidence(self, chosen: Places) -> Evidence:
-        """Of the regret, the square of a normal cut to [0, 1]."""
-        from scipy.stats import norm
+    def evidence(self, chosen: Sequence[int] | Places) -> Evidence:
+        """Of the regrets of the chosen: a mixture over pairs of Student's t, cut to [0, 1].
 
-        m, s = self.regret[chosen], np.sqrt(self.spread[chosen])
-        a, b = (0 - m) / s, (1 - m) / s
-        inside = (m**2 + s**2) * (norm.cdf(b) - norm.cdf(a))
-        inside += s * (m * norm.pdf(a) - (m + 1) * norm.pdf(b))
-        low, high = (np.clip(m + q * s, 0.0, 1.0) ** 2 for q in norm.ppf([0.1, 0.9]))
-        expected = np.clip(inside + norm.sf(b), 0.0, 1.0)
-        return Evidence(expected, low, high, norm.cdf((np.sqrt(CLOSE) - m) / s))
+        The tail is kept however much was seen, as the covariance was learnt from few tasks.
+        """
+        from scipy.special import stdtr, stdtrit
 
-
-def widths(history: History) -> Floats:
-    """The ranges of the past tasks' losses, cut to 15 quantiles; 1 where no task has one."""
-    low, high = extremes(history.task, history.loss, len(history.tasks))
-    width = high[high > low] - low[high > low]
-    if not len(width):
-        return np.ones(1)
-    logs = np.log(width)
-    if len(width) < 4:  # too few to say how far they spread: to a factor e on either side
-        return np.exp(np.linspace(logs.min() - 1, logs.max() + 1, SCALES))
-    cut: Floats = np.exp(np.quantile(logs, np.linspace(0.02, 0.98, SCALES)))
-    return cut
-
-
-def _scales(width: Floats, loss: Floats) -> Floats:
-    """The ranges to weigh: those of the past that hold what was seen, and the seen one, doubled."""
-    seen = float(np.ptp(loss))
-    fits = width[width >= seen]
-    if not seen:
-        return width
-    return np.concatenate([fits, seen * np.array([1.0, 2.0])])
+        chosen = np.asarray(chosen, np.intp)
+        mean = self.mean[chosen]  # (k, pairs)
+        sd = np.sqrt(self.sure[chosen, None] * self.scale)
+        x = mean[..., None] + sd[..., None] * stdtrit(FREEDOM, _NODES)  # (k, pairs, nodes)
+        regret = np.clip(np.maximum(x, 0.0) ** 2 - FINE, 0.0, 1.0).reshape(len(mean), -1)
+        weight = np.repeat(self.share, len(_NODES)) / len(_NODES)
+        order = np.argsort(regret, axis=1)
+        below = np.cumsum(weight[order], axis=1)
+        tail = (1 - SHARE) / 2
+        ordered = np.take_along_axis(regret, order, axis=1)
+        low, high = (
+            ordered[np.arange(len(mean)), (below < q).sum(axis=1)] for q in (tail, 1 - tail)
+        )
+        close = stdtr(FREEDOM, ((CLOSE + FINE) ** 0.5 - mean) / sd)
+        # Sums and not products: so that of 3 and of 7 chosen the last digits are the same.
+        return Evidence((regret * weight).sum(axis=1), low, high, (close * self.share).sum(axis=1))
 
 
 _latents: Remembered[Latent] = Remembered(
@@ -278,17 +290,26 @@ _latents: Remembered[Latent] = Remembered(
 )
 
 
-def _latent(completion: Completion, of: Pool, latents: int, side: Side | None) -> Latent:
+def roots(completion: Completion, of: Pool) -> Floats:
+    """The roots of the regrets of a pool on past tasks, (n, tasks); the last few are remembered."""
+    then = past(completion, of)
+    return _roots.get((then,), lambda: rooted(then.regret))
+
+
+_roots: Remembered[Floats] = Remembered(8, 256_000_000, lambda kept: kept.nbytes)
+
+
+def _latent(completion: Completion, of: Pool, latents: int) -> Latent:
     """The latent positions of a pool; the last few are remembered."""
     return _latents.get(
         (completion, of.configs),
-        lambda: Latent.fit(np.sqrt(past(completion, of).regret), latents, side),
-        latents, side is None,
+        lambda: Latent.fit(roots(completion, of), latents),
+        latents,
     )  # fmt: skip
 
 
-def prepared(completion: Completion, *, latents: int = LATENTS, side: Side | None = None) -> None:
+def prepared(completion: Completion, *, latents: int = LATENTS) -> None:
     """Bring to memory now what recommendations need, where nothing is to be predicted."""
     if len(completion.task) == len(completion.tasks) * len(completion.configs):
         ready(completion)
-        _latent(completion, pool(completion.configs), latents, side)
+        _latent(completion, pool(completion.configs), latents)

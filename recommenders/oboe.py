@@ -16,8 +16,10 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, Seen, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import widths
+from recommenders.gplvm import Covariance
+from recommenders.latent import believe, roots, said
 from recommenders.past import Past, outside, past, ready
+from recommenders.ranges import Ranges
 from recommenders.remembered import Remembered
 from recommenders.runtime import RunTime
 from recommenders.side import Side
@@ -31,9 +33,9 @@ DOUBTS = np.array([100.0, 1.0])
 class Oboe:
     """Low-rank errors, a D-optimal design to place a task among them, then the predicted best.
 
-    The root of the normalised regret of config j on task t (it sees differences near the best; the
-    paper takes the plain errors) is m_j + p_j' b_t (holes completed; p the first `rank` principal
-    components, b with unit variance over tasks), so a new task's losses are, up to the root,
+    The root of the normalised regret of config j on task t is m_j + p_j' b_t (holes completed; p
+    the first `rank` principal components, b with unit variance over tasks), so a new task's losses
+    are, up to the root,
 
         y_j = a + s (m_j + p_j' b) = phi_j' theta,   phi_j = (1, m_j, p_j),   theta = (a, s, s b),
 
@@ -41,18 +43,21 @@ class Oboe:
     plus that of the prior (a free, s near the median range of past tasks, b ~ N(0, 1)). First is
     the config of the least mean regret; then, at the places `designs`, the one that raises log det
     A most (phi' A^-1 phi; without prior this is QR with pivoting on phi), at every other place the
-    one of the least predicted loss. With `cost_power` > 0 designs are chosen by gain over predicted
-    seconds to this power. Where leaving tasks out says that meta-features help (`Side`), the mean
-    over tasks gives way to the mixture of tasks that they predict. Failed evaluations count as the
-    worst seen. Cost: principal components once a pool; then O(configs * rank^2) a config.
+    one of the least predicted loss. The paper takes the plain errors; the roots of regrets are
+    robust to unlike ranges, and did better (docs). With `cost_power` > 0
+    designs are chosen by gain over predicted seconds to this power. Where leaving tasks out says
+    that meta-features help (`Side`), the mean over tasks gives way to the mixture of tasks that
+    they predict. Failed evaluations count as the worst seen. What is said to be expected of a
+    config is the posterior of `Factorisation`. Cost: principal components once a pool; then
+    O(configs * rank^2) a config.
 
     Args:
-        width: The median range of past tasks' losses.
         runtime: Predicts seconds; None where time does not count.
     """
 
     completion: Completion
-    width: float
+    ranges: Ranges
+    covariance: Covariance
     side: Side | None
     runtime: RunTime | None
     metric: str
@@ -78,9 +83,10 @@ class Oboe:
         if len(completion.task) == len(completion.tasks) * len(completion.configs):
             tasks = len(completion.tasks)
             _design(past(completion, pool(completion.configs)), rank, np.full(tasks, 1 / tasks))
+        side = Side.fit(history, completion, seed=seed)
         return cls(
-            completion, float(np.median(widths(history))),
-            Side.fit(history, completion, seed=seed),
+            completion, Ranges.fit(history),
+            Covariance.fit(completion, side if side is not None and side.leads else None), side,
             RunTime.fit(history, seed=seed) if cost_power > 0 else None,
             history.metric, rank, noise, designs, cost_power,
         )  # fmt: skip
@@ -122,7 +128,15 @@ class Oboe:
             inverse = inverse - np.outer(along, along) / (told**2 + along @ phi[i])
             chosen.append(i)
             left = left[left != i]
-        advice = then.advice(chosen, self.metric, weight=weight, note=outside(of, seen))
+        belief = believe(
+            self.completion, of, seen,
+            lambda some: roots(self.completion, some) @ share,
+            ranges=self.ranges, covariance=self.covariance, share=share,
+        )  # fmt: skip
+        advice = said(
+            then.advice(chosen, self.metric, weight=weight, note=outside(of, seen)),
+            belief.evidence(chosen),
+        )
         return [
             replace(r, because=replace(r.because, note=_joined(DESIGN, r.because.note))) if d else r
             for r, d in zip(advice, design, strict=True)
@@ -143,7 +157,7 @@ class Oboe:
         y = np.where(ok, seen.loss, seen.loss[ok].max(initial=-np.inf) if ok.any() else 0.0)
         phi, y = (phi, y) if ok.any() else (phi[:0], y[:0])
         centre = float(y.mean()) if len(y) else 0.0
-        typical = max(self.width, float(np.ptp(y)) if len(y) else 0.0)
+        typical = max(float(np.median(self.ranges.width)), float(np.ptp(y)) if len(y) else 0.0)
         deviation = typical * np.concatenate([DOUBTS, np.ones(phi.shape[1] - 2)])
         start = np.zeros(phi.shape[1])
         start[1] = typical

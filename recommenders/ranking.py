@@ -16,10 +16,12 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import advise, prepared, widths
+from recommenders.gplvm import Covariance, rooted
+from recommenders.latent import advise, prepared
 from recommenders.lesson import Lesson, binned, boosted, predicted
 from recommenders.likeness import Likeness
 from recommenders.past import past
+from recommenders.ranges import Ranges
 
 GRADES = 16
 """Grades of relevance: the more, the finer the order that is learnt."""
@@ -43,7 +45,8 @@ class Ranking:
 
     completion: Completion
     likeness: Likeness
-    width: Floats
+    ranges: Ranges
+    covariance: Covariance
     model: str
     metric: str
 
@@ -66,7 +69,8 @@ class Ranking:
         }  # fmt: skip
         data = binned(lesson, grade, groups=True)
         model = boosted(data, rounds=rounds, seed=seed, options=options).model_to_string()
-        return cls(completion, likeness, widths(history), model, history.metric)
+        covariance = Covariance.fit(completion)
+        return cls(completion, likeness, Ranges.fit(history), covariance, model, history.metric)
 
     def scores(self, task: Task, pool: Pool) -> Floats:
         """The larger, the better a config is expected to be, (n,)."""
@@ -83,7 +87,7 @@ class Ranking:
         """The configs of the largest scores, then of the largest expected improvement."""
         of = pool(self.completion.configs, candidates)
         then = past(self.completion, of)
-        usually = np.sqrt(then.regret).mean(axis=1)
+        usually = rooted(then.regret).mean(axis=1)
         scores = self.scores(task, of)
         hopeless = then.alone >= 1 - 1e-9  # the worst on every task, or failed there
         order = np.lexsort((usually, -scores, hopeless))  # equal scores: the usually better one
@@ -97,4 +101,7 @@ class Ranking:
             said_there: Floats = np.sort(usually)[np.minimum(place, len(of) - 1)]
             return said_there
 
-        return advise(self.completion, of, k, observed, prior, width=self.width, metric=self.metric)
+        return advise(
+            self.completion, of, k, observed, prior, ranges=self.ranges,
+            covariance=self.covariance, metric=self.metric,
+        )  # fmt: skip

@@ -17,9 +17,11 @@ from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
-from recommenders.latent import advise, prepared, widths
+from recommenders.gplvm import Covariance, rooted
+from recommenders.latent import advise, prepared
 from recommenders.lesson import Lesson, binned, boosted, predicted, usual
 from recommenders.likeness import Likeness
+from recommenders.ranges import Ranges
 
 if TYPE_CHECKING:
     from lightgbm import Booster, Dataset
@@ -53,7 +55,8 @@ class ZeroShot:
 
     completion: Completion
     likeness: Likeness
-    width: Floats
+    ranges: Ranges
+    covariance: Covariance
     model: str
     share: float
     metric: str
@@ -73,7 +76,10 @@ class ZeroShot:
         data = binned(lesson, lesson.y - lesson.usual)
         share = _share(lesson, data, len(history.tasks), rounds, seed)
         model = _trees(data, rounds, seed).model_to_string()
-        return cls(completion, likeness, widths(history), model, share, history.metric)
+        covariance = Covariance.fit(completion)
+        return cls(
+            completion, likeness, Ranges.fit(history), covariance, model, share, history.metric
+        )
 
     def predict(self, task: Task, pool: Pool) -> Floats:
         """The root of the regret of every config of a pool before anything is run, (n,)."""
@@ -91,8 +97,8 @@ class ZeroShot:
         """The configs of the least predicted regret, then of the largest expected improvement."""
         of = pool(self.completion.configs, candidates)
         return advise(
-            self.completion, of, k, observed, lambda some: self.predict(task, some),
-            width=self.width, metric=self.metric,
+            self.completion, of, k, observed, lambda some: rooted(self.predict(task, some) ** 2),
+            ranges=self.ranges, covariance=self.covariance, metric=self.metric,
         )  # fmt: skip
 
 

@@ -59,8 +59,8 @@ def test_advice_comes_from_the_candidates(name, history):
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
 def test_of_an_only_candidate_no_more_is_promised_than_is_known(name, history):
-    (advice,) = RECOMMENDERS[name].fit(history).recommend(
-        NEW, 3, candidates=history.configs.take([4])
+    (advice,) = (
+        RECOMMENDERS[name].fit(history).recommend(NEW, 3, candidates=history.configs.take([4]))
     )
     low, high = advice.interval
     assert high - low > 0.1, "losses on past tasks were drawn at random"

@@ -10,7 +10,6 @@ import pytest
 from metadb.records import Evaluation, Task, Trial
 from recommenders.completion import Completion
 from recommenders.factorisation import Factorisation
-from recommenders.latent import widths
 from tests.contracts.test_recommenders import NEW, make_history
 from tests.recommenders.test_side import telling
 
@@ -53,11 +52,3 @@ def test_meta_features_lead_where_they_help():
     first, last = (fitted.weights(task) for task in ends)
     assert first[0] > last[0]
     assert last[-1] > first[-1]
-
-
-def test_widths_are_those_of_the_tasks():
-    history = make_history(0)
-    low, high = widths(history)[[0, -1]]
-    each = np.ptp(history.matrix(), axis=1)
-    assert each.min() <= low < high <= each.max()
-    np.testing.assert_array_equal(widths(replace(history, loss=np.ones(len(history)))), [1.0])

@@ -10,8 +10,10 @@ import pytest
 from metadb.history import Configs
 from metadb.records import Evaluation, Task, Trial
 from recommenders.factorisation import Factorisation
-from recommenders.latent import NOISE, OFFSET, Belief, Latent
+from recommenders.gplvm import FINE, FREEDOM, Covariance, matern
+from recommenders.latent import MOST, Belief, Latent
 from recommenders.oboe import Oboe
+from recommenders.ranges import Ranges
 from recommenders.ranking import Ranking
 from recommenders.zero_shot import ZeroShot
 from tests.contracts.test_recommenders import N_CONFIGS, NEW, make_history, told
@@ -19,83 +21,129 @@ from tests.contracts.test_recommenders import N_CONFIGS, NEW, make_history, told
 FAMILIES = (Factorisation, Oboe, ZeroShot, Ranking)
 
 
+COVARIANCE = Covariance(0.8, 0.05, 0.3, 0.01, 0.7)
+
+
 @pytest.fixture
 def x():
     return np.random.default_rng(0).random((12, 7))  # (configs, tasks)
 
 
-def dense(x):
+def dense(x, c=COVARIANCE):
     """The prior of the new task as one matrix, latents as many as there are."""
-    return np.cov(x) + NOISE * np.eye(len(x)) + OFFSET**2
+    off = x - x.mean(axis=1, keepdims=True)
+    far = ((off[:, None] - off) ** 2).sum(axis=2) / 6  # of the positions
+    far += (x.mean(axis=1)[:, None] - x.mean(axis=1)) ** 2
+    spread = np.cov(x)
+    own = c.own * np.diag(spread) + c.noise
+    return c.linear * spread + c.smooth * matern(far, c.length) + np.diag(own)
 
 
-def conditioned(x, latent, place, loss):
-    belief = Belief.begin(latent, latent.mean, latent.mean, None)
-    belief.condition(
-        latent.mean[place], latent.position[place], latent.psi[place], loss, np.ones(1)
-    )
+def conditioned(x, place, loss):
+    latent = Latent.fit(x, 99)
+    belief = Belief.begin(latent, COVARIANCE, latent.mean, latent.mean, None)
+    belief.condition(latent.mean[place], latent.at(place), loss, Ranges(np.ones(1)))
     return belief
 
 
 def test_both_ways_to_the_components_keep_the_covariance(x):
     for wide in (x, x.T):
-        latent = Latent.fit(wide, 99, None)
+        latent = Latent.fit(wide, 99)
         np.testing.assert_allclose(latent.position @ latent.position.T, np.cov(wide), atol=1e-10)
 
 
 def test_what_the_cut_leaves_is_the_configs_own_variance(x):
-    latent = Latent.fit(x, 2, None)
-    kept = (latent.position**2).sum(axis=1) + latent.psi - NOISE
+    latent = Latent.fit(x, 2)
+    kept = (latent.position**2).sum(axis=1) + latent.rest
     np.testing.assert_allclose(kept, np.var(x, axis=1, ddof=1))
+    np.testing.assert_allclose(latent.variance(Covariance(1, 0, 0, 0)), kept)
+
+
+def test_other_configs_are_placed_as_if_they_had_been_there(x):
+    latent = Latent.fit(x, 3)
+    again = latent.place(x[[4, 1]])
+    np.testing.assert_allclose(again.position, latent.at(np.array([4, 1])).position, atol=1e-12)
 
 
 def test_the_belief_is_the_dense_posterior(x):
-    latent, place = Latent.fit(x, 99, None), np.array([2, 5, 9])
-    loss = np.array([0.3, 0.9, 1.1])  # seen range 0.8: of the ranges 1, 0.8, 1.6 all are weighed
-    belief = conditioned(x, latent, place, loss)
-    gram, ranges, means = dense(x), np.array([1.0, 0.8, 1.6]), []
+    place, loss = np.array([2, 5, 9]), np.array([0.3, 0.9, 1.1])
+    belief = conditioned(x, place, loss)
+    mean, gram = x.mean(axis=1), dense(x)
     solved = np.linalg.inv(gram[np.ix_(place, place)])
-    log_share = []
-    for s in ranges:
-        z = (loss - loss.min()) / s
-        off = z - latent.mean[place]
-        shift = off.mean()
-        means.append(latent.mean + shift + gram[:, place] @ solved @ (off - shift))
-        log_share.append(-3 * np.log(s) - (off - shift) @ solved @ (off - shift) / 2)
-    share = np.exp(log_share) / np.exp(log_share).sum()
-    order = np.argsort(-share)
-    np.testing.assert_allclose(belief.share, share[order], rtol=1e-6)
+    offset, unit, likely = Ranges(np.ones(1)).pairs(loss)
+    seen = np.sqrt((loss[:, None] - offset) / unit + FINE)  # (3, pairs)
+    off = seen - mean[place, None]
+    square = np.einsum("ip,ij,jp->p", off, solved, off)
+    likely = likely - (FREEDOM + 3) / 2 * np.log1p(square / FREEDOM)
+    likely = likely - np.log(2 * seen * unit).sum(axis=0)
+    best = np.argsort(-likely, kind="stable")[:MOST]
+    share = np.exp(likely[best] - likely.max())
+    np.testing.assert_allclose(belief.share, share / share.sum(), rtol=1e-6)
     rest = np.setdiff1d(np.arange(12), place)
-    np.testing.assert_allclose(belief.mean[rest], np.array(means)[order].T[rest], atol=1e-6)
+    means = mean[:, None] + gram[:, place] @ solved @ off
+    np.testing.assert_allclose(belief.mean[rest], means[rest][:, best], atol=1e-8)
     variance = np.diag(gram - gram[:, place] @ solved @ gram[place])
-    np.testing.assert_allclose(belief.variance[rest], variance[rest], rtol=1e-5)
+    np.testing.assert_allclose(belief.variance[rest], variance[rest], rtol=1e-6)
+    np.testing.assert_allclose(belief.scale, (FREEDOM + square[best]) / (FREEDOM + 3))
 
 
 def test_what_is_taken_is_believed_as_if_it_had_been_seen(x):
-    latent = Latent.fit(x, 99, None)
-    belief = conditioned(x, latent, np.array([2, 5]), np.array([0.3, 0.9]))
-    i = belief.take(np.array([0, 1, 7, 8]), first=False)
+    belief = conditioned(x, np.array([2, 5]), np.array([0.3, 0.9]))
+    i = belief.take(np.array([0, 1, 7, 8]))
     seen, gram = [2, 5, i], dense(x)
     after = gram - gram[:, seen] @ np.linalg.inv(gram[np.ix_(seen, seen)]) @ gram[seen]
     rest = np.setdiff1d(np.arange(12), seen)
-    np.testing.assert_allclose(belief.variance[rest], np.diag(after)[rest], rtol=1e-4)
+    np.testing.assert_allclose(belief.variance[rest], np.diag(after)[rest], rtol=1e-6)
 
 
 def test_gain_and_evidence_are_those_of_draws(x):
-    belief = conditioned(x, Latent.fit(x, 99, None), np.array([2, 5]), np.array([0.3, 0.9]))
+    belief = conditioned(x, np.array([2, 5]), np.array([0.3, 0.9]))
     rest, rng = np.array([0, 1, 7]), np.random.default_rng(1)
     normal = rng.standard_normal((400_000, 1))
     gain = 0.0
-    for mean, best, share in zip(belief.mean[rest].T, belief.best, belief.share, strict=True):
-        drawn = mean + np.sqrt(belief.variance[rest]) * normal
-        gain += share * np.maximum(best - drawn, 0).mean(axis=0)
+    for p, share in enumerate(belief.share):
+        sd = np.sqrt(belief.variance[rest] * belief.scale[p])
+        drawn = belief.mean[rest, p] + sd * normal
+        gain += share * np.maximum(belief.best[p] - drawn, 0).mean(axis=0)
     np.testing.assert_allclose(belief._gain(rest), gain, rtol=0.02)
-    drawn = np.clip(belief.regret[rest] + np.sqrt(belief.spread[rest]) * normal, 0, 1) ** 2
-    said = belief.evidence(rest)
-    np.testing.assert_allclose(said.expected, drawn.mean(axis=0), rtol=0.02)
-    np.testing.assert_allclose(said.probability, (drawn <= 0.01).mean(axis=0), atol=0.005)
-    np.testing.assert_allclose(said.low, np.quantile(drawn, 0.1, axis=0), atol=0.01)
-    np.testing.assert_allclose(said.high, np.quantile(drawn, 0.9, axis=0), atol=0.01)
+    pair = rng.choice(len(belief.share), len(normal), p=belief.share)
+    tail = rng.standard_t(FREEDOM, (len(normal), 1))
+    sd = np.sqrt(belief.variance[rest] * belief.scale[pair][:, None])
+    drawn = np.maximum(belief.mean[rest][:, pair].T + sd * tail, 0) ** 2 - FINE
+    drawn = np.clip(drawn, 0, 1)
+    told = belief.evidence(rest)
+    np.testing.assert_allclose(told.expected, drawn.mean(axis=0), rtol=0.03)
+    np.testing.assert_allclose(told.probability, (drawn <= 0.01).mean(axis=0), atol=0.005)
+    np.testing.assert_allclose(told.low, np.quantile(drawn, 0.1, axis=0), atol=0.01)
+    np.testing.assert_allclose(told.high, np.quantile(drawn, 0.9, axis=0), atol=0.02)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_success_and_a_failure_leave_much_open(family):
+    """The range of the one loss is 0, and a failure has no loss."""
+    history = make_history(1)
+    failed = Evaluation(Trial(history.configs[0]), None, status="failed")
+    for r in family.fit(history).recommend(NEW, 5, observed=[failed, *told(history, 1)]):
+        assert r.probability < 0.7
+        assert r.interval[1] - r.interval[0] > 0.05
+
+
+def test_intervals_hold_the_regret_of_tasks_left_out():
+    """Few tasks of few kinds, with noise of their own: about 80 % lie in them."""
+    rng, held = np.random.default_rng(2), []
+    history = make_history(0)
+    kinds = rng.random((3, N_CONFIGS))
+    for _ in range(6):
+        mixed = rng.dirichlet(np.ones(3), 8) @ kinds + 0.1 * rng.standard_normal((8, N_CONFIGS))
+        one = replace(history, loss=mixed[history.task, history.config], described={})
+        for t, task in enumerate(one.tasks):
+            fitted, row = Factorisation.fit(one.without(task)), mixed[t]
+            regret = (row - row.min()) / np.ptp(row)
+            observed = [Evaluation(Trial(one.configs[i]), float(row[i])) for i in (3, 8, 12)]
+            for r in fitted.recommend(NEW, 9, observed=observed):
+                i = one.configs.index(r.config)
+                held.append(r.interval[0] - 1e-9 <= regret[i] <= r.interval[1] + 1e-9)
+    assert 0.7 < np.mean(held) < 0.92
 
 
 @pytest.mark.parametrize("family", FAMILIES)

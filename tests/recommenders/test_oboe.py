@@ -33,7 +33,7 @@ def test_a_design_raises_the_determinant_most(history):
     chosen = [4]
     for r in fitted.recommend(NEW, 3, observed=observed):
         inverse = fitted._solve(phi[[4]], pool(history.configs).seen(observed))[1]
-        noise = fitted.noise * fitted.width
+        noise = fitted.noise * float(np.median(fitted.ranges.width))
         before = np.linalg.inv(inverse) + phi[chosen[1:]].T @ phi[chosen[1:]] / noise**2
         gains = [
             -np.inf if i in chosen else np.linalg.slogdet(before + np.outer(p, p) / noise**2)[1]
@@ -62,7 +62,7 @@ def test_the_solution_is_the_ridge_one(history):
     observed = [Evaluation(Trial(history.configs[i]), v) for i, v in zip(place, loss, strict=True)]
     phi = features(fitted)[place]
     theta = fitted._solve(phi, pool(history.configs).seen(observed))[0]
-    size = max(fitted.width, 0.7)
+    size = max(float(np.median(fitted.ranges.width)), 0.7)
     weights = np.array([0.0, 1, 1, 1]) / size  # the offset is as good as free
     start = np.array([0, size, 0, 0])
     rows = np.vstack([phi / (fitted.noise * size), np.diag(weights)])
