@@ -23,6 +23,8 @@ from recommenders.court import Court, Fold, Unit
 from recommenders.verdict import Verdict
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
     from recommenders import Family
 
 PROBES = 3
@@ -181,7 +183,11 @@ def _hands(court: Court, jobs: int) -> Iterator[Work]:
     from multiprocessing import active_children, get_context
 
     others = set(active_children())
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (court,))
+    context = get_context("spawn")
+    sent = context.Queue()  # an argument would leave us waiting for a child that ended unread
+    for _ in range(jobs):
+        sent.put(court)
+    pool = ProcessPoolExecutor(jobs, context, _begin, (sent,))
 
     def work(units: Iterable[Unit]) -> Iterator[tuple[Unit, list[Verdict]]]:
         waiting = {}
@@ -201,16 +207,21 @@ def _hands(court: Court, jobs: int) -> Iterator[Work]:
             child.terminate()
         if isinstance(error, BrokenProcessPool):
             raise MetadbError(
-                "a process of the referee ended before its work (memory?); try fewer jobs"
+                "a process of the referee ended before its work; if memory is short try fewer "
+                'jobs, and a script must call it under `if __name__ == "__main__":`'
             ) from error
         raise
-    pool.shutdown()
+    else:
+        pool.shutdown()
+    finally:
+        sent.cancel_join_thread()  # what no child fetched is not waited for
+        sent.close()
 
 
 _court: Court | None = None
 
 
-def _begin(court: Court) -> None:
+def _begin(sent: Queue[Court]) -> None:
     """In a new process: one thread, deaf to Ctrl-C (the first process heeds it), no orphan."""
     from multiprocessing import parent_process
     from threading import Thread
@@ -218,7 +229,7 @@ def _begin(court: Court) -> None:
     from threadpoolctl import threadpool_limits
 
     global _court
-    _court = court
+    _court = sent.get()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
         os.environ[f"{name}_NUM_THREADS"] = "1"  # heard by what is loaded from now on

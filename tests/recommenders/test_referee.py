@@ -308,6 +308,30 @@ def test_processes_find_the_same_as_one(tmp_path):
     assert all(done == total for done, total in last.values())
 
 
+UNGUARDED = """
+import numpy as np
+from metadb.history import Configs, History
+from recommenders import RECOMMENDERS
+from recommenders.referee import leave_one_task_out
+
+configs = Configs.of("large", [{f"x{j}": i + j / 10 for j in range(10)} for i in range(400)])
+task, config = np.divmod(np.arange(1200), 400)
+history = History("error_rate", ("a:1", "a:2", "a:3"), configs, task.astype(np.int32),
+                  config.astype(np.int32), np.random.default_rng(0).random(1200), np.ones(1200),
+                  np.ones(1200), {}, ("a:1", "a:2", "a:3"))
+history.configs.x
+leave_one_task_out(history, {"random": RECOMMENDERS["random"]}, budget=2, jobs=2)
+"""
+
+
+def test_a_script_without_a_main_guard_is_told_so_and_does_not_hang(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1
+    assert ran.stderr.strip().splitlines()[-1].endswith('under `if __name__ == "__main__":`')
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
