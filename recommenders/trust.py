@@ -35,8 +35,8 @@ POWER = 4.0
 """How fast trust grows with skill."""
 
 SURE = (0.16, 0.023)
-"""Transfer is not trusted where a skill as great would come by luck with this probability (one-sided
-t-test; with many tasks 1 standard error above 0), and wholly below the second one (2)."""
+"""Transfer is not trusted where a skill as great would come by luck with this probability
+(one-sided t-test; with many tasks 1 standard error above 0), and wholly below the second one (2)."""
 
 PRIOR = {"pretrained": 3.0}
 """So much more a member is trusted before anything is judged. `pretrained` follows the past as far
