@@ -36,7 +36,8 @@ POWER = 4.0
 
 SURE = (0.16, 0.023)
 """Transfer is not trusted where a skill as great would come by luck with this probability
-(one-sided t-test; with many tasks 1 standard error above 0), and wholly below the second one (2)."""
+(one-sided t-test; with many tasks 1 standard error above 0), and wholly below the second one (2
+standard errors)."""
 
 PRIOR = {"pretrained": 3.0}
 """So much more a member is trusted before anything is judged. `pretrained` follows the past as far
