@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from optimizers.grid import Grid
 from optimizers.loop import run
 from optimizers.random_search import RandomSearch
+from optimizers.sobol import Sobol
 
-OPTIMIZERS = {"random": RandomSearch}
+OPTIMIZERS = {"grid": Grid, "random": RandomSearch, "sobol": Sobol}
 
-__all__ = ["OPTIMIZERS", "RandomSearch", "run"]
+__all__ = ["OPTIMIZERS", "Grid", "RandomSearch", "Sobol", "run"]
