@@ -59,8 +59,8 @@ hyperparameters with one of them."""
 class Auto:
     """A weighted vote of recommenders, of which one searches without transfer.
 
-    **Trust.** Of the past tasks 10 are left out (with the rest of their data sets), the members are
-    fitted on others, and search on each; looked at are the best of 1, 5 and 12 configurations. The
+    **Trust.** Of the past data sets 20 are left out, the members are fitted on the others, and
+    search on one task of each; looked at are the best of 1, 5 and 12 configurations. The
     skill of a member in a phase is the probability that as many drawn at random would have found
     something worse, less that of something better (exactly, a mean over tasks), half-way drawn to
     the mean of all members. Its trust is skill^4, thrice that for `pretrained`. Whether past tasks

@@ -81,7 +81,11 @@ def usual(completion: Completion, pool: Pool) -> Floats:
 
 
 def _usual(completion: Completion) -> tuple[Floats, float]:
-    """Of each known config, (configs,), and of all."""
+    """Of each known config, (configs,), and of all; the last few are remembered."""
+    return _usuals.get((completion,), lambda: _counted(completion))
+
+
+def _counted(completion: Completion) -> tuple[Floats, float]:
     n, y = len(completion.configs), np.sqrt(completion.regret)
     overall = float(y.mean()) if len(y) else 0.5
     times = np.bincount(completion.config, minlength=n)
@@ -135,5 +139,6 @@ def _booster(model: str) -> Booster:
     return Booster(model_str=model)
 
 
+_usuals: Remembered[tuple[Floats, float]] = Remembered(8, 64_000_000, lambda kept: kept[0].nbytes)
 _encoded: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)
 _predictions: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)

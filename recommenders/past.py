@@ -115,7 +115,7 @@ class Past:
         else:
             configs = (self.pool.known.ids[self.pool.place[i]],)
         return Because(
-            tuple(self.completion.tasks[t] for t in order),
+            tuple(self._tasks[order].tolist()),
             configs,
             metric,
             weights=() if not len(heavy) or np.ptp(heavy) == 0 else tuple(heavy.tolist()),
@@ -132,6 +132,10 @@ class Past:
         far = ((done.configs.x[ran] - self.pool.x[i]) ** 2).sum(axis=1)
         nearest = ran[np.argsort(far, kind="stable")[:NEIGHBOURS]]
         return tuple(done.configs.ids[j] for j in nearest)
+
+    @cached_property
+    def _tasks(self) -> NDArray[np.object_]:
+        return np.array(self.completion.tasks, object)
 
     @cached_property
     def _ran(self) -> Places:
