@@ -10,6 +10,7 @@ import numpy as np
 from metadb.axes import Axis, axes_of
 from metadb.clauses import holds
 from metadb.columns import as_rows
+from metadb.errors import WrongUsage
 from metadb.protocols import Floats
 from metadb.records import Config, Evaluation, Trial
 from optimizers.ledger import Ledger
@@ -32,6 +33,7 @@ class Grid:
 
     Raises:
         InvalidConfig: A config of the warm start is not legal in the space.
+        WrongUsage: `steps` is less than 1.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class Grid:
         steps: int = 5,
         seed: int = 0,
     ) -> None:
+        if steps < 1:
+            raise WrongUsage(f"a grid has steps >= 1 of each number, not {steps}")
         self._ledger = Ledger(space, warm_start, seed)
-        self._points = _configs(space, max(1, steps))
+        self._points = _configs(space, steps)
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials of the grid; fewer at its end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metadb.errors import InvalidConfig
+from metadb.errors import InvalidConfig, InvalidRows
 from metadb.identity import canonical_config
 from metadb.protocols import Floats
 from metadb.records import Config, Evaluation, Trial
@@ -147,10 +147,16 @@ class Ledger:
 
         Raises:
             InvalidConfig: A config is not legal in the space; nothing was entered.
-            ValueError: A loss is no finite number; nothing was entered.
+            InvalidRows: A loss is no finite number; nothing was entered.
         """
         foreign = [e for e in evaluations if self.asked.get(e.trial.id) != e.trial]
         self._check([e.trial.config for e in foreign], "told evaluation")
+        for e in evaluations:
+            if e.loss is not None and not np.isfinite(e.loss):
+                raise InvalidRows(
+                    f"the loss of trial {e.trial.id} is {e.loss}, which is no finite number; tell "
+                    "None where there is no usable score"
+                )
         for e in evaluations:
             text = canonical_config(e.trial.config)
             self.told[e.trial.id, text, e.trial.budget] = e
