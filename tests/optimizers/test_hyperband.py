@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from metadb.records import Evaluation
+from metadb.records import Evaluation, Trial
+from metadb.space import sample
 from optimizers import Hyperband, run
 from tests.optimizers.halving import plane
 
@@ -29,3 +30,13 @@ def test_further_brackets_begin_while_the_first_waits():
         *[(81, 1), (34, 3), (15, 9), (8, 27), (5, 81), (1, 1)],
     ]
     assert all(t.resume is None for t in asked)
+
+
+def test_a_config_told_at_several_budgets_begins_at_the_smallest():
+    configs = sample(plane(), 4, seed=9)
+    search = Hyperband(plane(), least=1 / 3)  # brackets of 3, 1 and of 2
+    told = [Trial(c, 1 / 3, i) for i, c in enumerate(configs)] + [Trial(configs[3], 1.0, 4)]
+    search.tell([Evaluation(t, float(t.id)) for t in told])
+    asked = search.ask(5)  # the fourth config is not of the bracket of 2 but of the next of 3
+    assert [t.budget for t in asked] == [1.0, 1.0, 1.0, 1 / 3, 1 / 3]
+    assert asked[0].config == configs[0]
