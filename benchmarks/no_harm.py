@@ -88,9 +88,11 @@ def few(history: History) -> History:
     )  # fmt: skip
 
 
-def ratio(a: float, b: float) -> float:
-    """a / b; 1 where they are equal, though both be 0."""
-    return 1.0 if a == b else a / b if b else float("inf")
+def ratio(regret: float, other: float) -> float | None:
+    """How many times the other; None where that found the best and this did not."""
+    if not other:
+        return None if regret else 1.0
+    return round(regret / other, 3)
 
 
 def main() -> None:
@@ -121,7 +123,7 @@ def main() -> None:
             for name in NAMES
         } | {
             "auto / cold": {
-                str(k): round(ratio(found["auto"].regret[k].mean, found["cold"].regret[k].mean), 3)
+                str(k): ratio(found["auto"].regret[k].mean, found["cold"].regret[k].mean)
                 for k in STEPS
                 if k in found.tasks
             },

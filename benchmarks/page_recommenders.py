@@ -85,7 +85,7 @@ def no_harm(found: Figures) -> str:
     for name, row in found["rows"].items():
         for k in ("20", "50"):
             if k in row["auto"]:
-                ratio = row["auto / cold"][k]
+                ratio = "" if row["auto / cold"][k] is None else row["auto / cold"][k]
                 _, low, high = row["difference"][k]
                 lines.append(
                     [name, k, row["auto"][k], row["cold"][k], ratio, f"{low:+.3f} to {high:+.3f}"]

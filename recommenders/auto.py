@@ -64,8 +64,9 @@ class Auto:
     skill of a member in a phase is the probability that as many drawn at random would have found
     something worse, less that of something better (exactly, a mean over tasks), half-way drawn to
     the mean of all members. Its trust is skill^4, thrice that for `pretrained`. Whether past tasks
-    teach anything at all is asked of all together: where their mean skill is less than 1 standard
-    error above 0 (over tasks) none is trusted, above 2 all are. The search without transfer is
+    teach anything at all is asked of all together: where a mean skill as great would come by luck
+    with a probability of 16 % (Student's t over tasks) none is trusted, below 2.3 % all are. The
+    search without transfer is
     always trusted a little once something was seen. So where past tasks teach nothing (shuffled
     scores, an unrelated collection) what remains, but for one time in six, is the search that would
     have been done without them. With fewer than 3 data sets nothing can be judged, and what was

@@ -34,9 +34,10 @@ standard errors better than nothing, less than one that was shuffled; with 20 it
 POWER = 4.0
 """How fast trust grows with skill."""
 
-SURE = (1.0, 2.0)
-"""Transfer is not trusted where its skill is less than so many standard errors above 0, and wholly
-where it is more than so many."""
+SURE = (0.16, 0.023)
+"""Transfer is not trusted where a skill as great would come by luck with this probability
+(one-sided t-test; with many tasks 1 standard error above 0), and wholly below the second one (2
+standard errors)."""
 
 PRIOR = {"pretrained": 3.0}
 """So much more a member is trusted before anything is judged. `pretrained` follows the past as far
@@ -179,11 +180,13 @@ def trusts(skills: Floats, before: Floats | None = None) -> Floats:
         skills: -1 to 1; the last member searches without transfer, (members, tasks, phases).
         before: Multiplies the trust of each member, (members,); default: all alike.
     """
+    from scipy.stats import t as student
+
     pooled = skills[:-1].mean(axis=(0, 2))  # (tasks,)
     sure = 1.0
     if len(pooled) > 2:
         error = max(float(pooled.std(ddof=1)) / len(pooled) ** 0.5, 1e-12)
-        low, high = SURE
+        low, high = student.isf(SURE, len(pooled) - 1)
         sure = float(np.clip((pooled.mean() / error - low) / (high - low), 0.0, 1.0))
     skill = skills.mean(axis=1)  # (members, phases)
     skill[:-1] = (skill[:-1] + skill[:-1].mean(axis=0)) / 2
