@@ -135,7 +135,7 @@ class Ledger:
         """A random config that is new, drawn from the space's priors; None: none is left."""
         from metadb.space import sample
 
-        for _ in range(DRAWS):
+        for _ in range(DRAWS + len(self._known)):  # an earlier run with this seed drew the same
             self._n_drawn += 1
             config = sample(self.space, 1, self.seed * 1_000_003 + self._n_drawn)[0]
             if self.new(config):

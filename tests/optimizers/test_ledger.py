@@ -52,6 +52,15 @@ def test_an_asked_config_of_the_warm_start_that_is_known_is_passed_over():
     assert ledger.next_warm() is None
 
 
+def test_a_search_that_is_told_all_of_an_earlier_one_with_its_seed_goes_on(ledger):
+    earlier = ledger.ask(150, ledger.draw)
+    again = Ledger(line(), seed=3)
+    again.tell([Evaluation(trial, 0.5) for trial in earlier])
+    (trial,) = again.ask(1, again.draw)
+    assert trial.id == 150
+    assert trial.config not in [t.config for t in earlier]
+
+
 def test_a_failed_result_counts_as_the_worst(ledger):
     a, b, c = ledger.ask(3, ledger.draw)
     ledger.tell([Evaluation(a, 1.0), Evaluation(b, None, status="failed"), Evaluation(c, 3.0)])
