@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,34 @@ class Cube:
         for j, axis in enumerate(self.moving):
             number = numbers[axis.name]
             there = ~np.isnan(number)
-            size = len(axis.choices)
-            points[there, j] = (
-                (number[there] + 0.5) / size if size else np.clip(axis.to_unit(number[there]), 0, 1)
-            )
+            points[there, j] = _places(axis, number[there])
         return points
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Points (n, width) drawn from the priors, for every coordinate whether active or not."""
+        random = np.random.RandomState(rng.integers(2**32))
+        points = np.empty((n, self.width))
+        for j, axis in enumerate(self.moving):
+            points[:, j] = _places(axis, axis.sample(n, random))
+        return points
+
+    def active(self, configs: Sequence[Config]) -> NDArray[np.bool_]:
+        """Which coordinates the configs speak of, (n, width)."""
+        there = [[c.get(axis.name) is not None for axis in self.moving] for c in configs]
+        return np.array(there, bool).reshape(len(configs), self.width)
+
+    def complete(self, configs: Sequence[Config], rng: np.random.Generator) -> Floats:
+        """Points of configs (n, width); what is inactive is drawn from its prior."""
+        points, active = self.encode(tuple(configs)), self.active(configs)
+        if not active.all():
+            random = np.random.RandomState(rng.integers(2**32))
+            for j in np.flatnonzero(~active.all(axis=0)):
+                axis, open_ = self.moving[j], ~active[:, j]
+                points[open_, j] = _places(axis, axis.sample(int(open_.sum()), random))
+        return points
+
+
+def _places(axis: Axis, numbers: Floats) -> Floats:
+    """Where numbers lie on their coordinate."""
+    size = len(axis.choices)
+    return (numbers + 0.5) / size if size else np.clip(axis.to_unit(numbers), 0, 1)

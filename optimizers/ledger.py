@@ -46,6 +46,19 @@ class Results:
         return np.where(ok, self.loss, worst)
 
 
+def full(evaluations: Sequence[Evaluation]) -> list[tuple[Trial, float]]:
+    """Trials at full budget and their losses, infinite where there is no usable score.
+
+    For searches that compare losses one by one: a loss at less than the full budget is left out,
+    as it says little beside one at full budget.
+    """
+    return [
+        (e.trial, e.loss if e.loss is not None and e.status == "ok" else np.inf)
+        for e in evaluations
+        if e.trial.budget >= 1.0
+    ]
+
+
 class Ledger:
     """What every optimiser keeps of its search, so that all treat it alike.
 
