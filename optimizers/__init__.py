@@ -6,7 +6,8 @@ from optimizers.grid import Grid
 from optimizers.loop import run
 from optimizers.random_search import RandomSearch
 from optimizers.sobol import Sobol
+from optimizers.tpe import TPE
 
-OPTIMIZERS = {"grid": Grid, "random": RandomSearch, "sobol": Sobol}
+OPTIMIZERS = {"grid": Grid, "random": RandomSearch, "sobol": Sobol, "tpe": TPE}
 
-__all__ = ["OPTIMIZERS", "Grid", "RandomSearch", "Sobol", "run"]
+__all__ = ["OPTIMIZERS", "TPE", "Grid", "RandomSearch", "Sobol", "run"]
