@@ -14,12 +14,15 @@ from optimizers.random_search import RandomSearch
 from optimizers.regularized_evolution import RegularizedEvolution
 from optimizers.sobol import Sobol
 from optimizers.successive_halving import SuccessiveHalving
+from optimizers.tpe import TPE
 
 OPTIMIZERS = {
     # nothing is learnt
     "grid": Grid,
     "random": RandomSearch,
     "sobol": Sobol,
+    # a model of the loss
+    "tpe": TPE,
     # evolution
     "cma_es": CMAES,
     "differential_evolution": DifferentialEvolution,
@@ -36,6 +39,7 @@ __all__ = [
     "ASHA",
     "CMAES",
     "OPTIMIZERS",
+    "TPE",
     "DifferentialEvolution",
     "Genetic",
     "Grid",
