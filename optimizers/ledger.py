@@ -85,6 +85,7 @@ class Ledger:
         self.encoding = encoding(space)
         self.asked: dict[int, Trial] = {}
         self.told: dict[tuple[int, str, float], Evaluation] = {}
+        self._open: dict[tuple[int, str, float], Trial] = {}
         self._check(warm_start, "warm start")
         self._queue = deque(warm_start)
         self._known: set[str] = set()
@@ -135,9 +136,11 @@ class Ledger:
     def issue(self, config: Config, budget: float = 1.0, resume: int | None = None) -> Trial:
         """A trial, entered."""
         trial = Trial(config, budget, self._next_id, resume)
+        text = canonical_config(config)
         self.asked[trial.id] = trial
+        self._open[trial.id, text, budget] = trial
         self._next_id += 1
-        self._known.add(canonical_config(config))
+        self._known.add(text)
         return trial
 
     def new(self, config: Config) -> bool:
@@ -173,6 +176,7 @@ class Ledger:
         for e in evaluations:
             text = canonical_config(e.trial.config)
             self.told[e.trial.id, text, e.trial.budget] = e
+            self._open.pop((e.trial.id, text, e.trial.budget), None)
             self._known.add(text)
             self._next_id = max(self._next_id, e.trial.id + 1)
 
@@ -186,8 +190,7 @@ class Ledger:
     @property
     def pending(self) -> list[Trial]:
         """Asked, and nothing told yet, in the order of asking."""
-        heard = {i for i, _, _ in self.told}
-        return [trial for i, trial in self.asked.items() if i not in heard]
+        return list(self._open.values())
 
     def results(self) -> Results:
         """All that was told, by trial, then by config and budget."""

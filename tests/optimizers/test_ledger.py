@@ -38,6 +38,12 @@ def test_what_is_asked_and_not_told_is_pending(ledger):
     assert ledger.pending == [first]
 
 
+def test_a_foreign_result_of_the_same_id_hides_no_pending_trial(ledger):
+    (trial,) = ledger.ask(1, ledger.draw)
+    ledger.tell([Evaluation(Trial({"x": 0.25}, id=trial.id), 0.1)])
+    assert ledger.pending == [trial]
+
+
 def test_a_result_that_was_never_asked_is_known_and_its_id_is_not_used_again(ledger):
     ledger.tell([Evaluation(Trial({"x": 0.25}, id=7), 0.1)])
     assert not ledger.new({"x": 0.25})
