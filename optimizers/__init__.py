@@ -2,9 +2,52 @@
 
 from __future__ import annotations
 
+from optimizers.asha import ASHA
+from optimizers.cma_es import CMAES
+from optimizers.differential_evolution import DifferentialEvolution
+from optimizers.genetic import Genetic
+from optimizers.grid import Grid
+from optimizers.hyperband import Hyperband
 from optimizers.loop import run
+from optimizers.particle_swarm import ParticleSwarm
 from optimizers.random_search import RandomSearch
+from optimizers.regularized_evolution import RegularizedEvolution
+from optimizers.sobol import Sobol
+from optimizers.successive_halving import SuccessiveHalving
+from optimizers.tpe import TPE
 
-OPTIMIZERS = {"random": RandomSearch}
+OPTIMIZERS = {
+    # nothing is learnt
+    "grid": Grid,
+    "random": RandomSearch,
+    "sobol": Sobol,
+    # a model of the loss
+    "tpe": TPE,
+    # evolution
+    "cma_es": CMAES,
+    "differential_evolution": DifferentialEvolution,
+    "genetic": Genetic,
+    "particle_swarm": ParticleSwarm,
+    "regularized_evolution": RegularizedEvolution,
+    # several budgets
+    "asha": ASHA,
+    "hyperband": Hyperband,
+    "successive_halving": SuccessiveHalving,
+}
 
-__all__ = ["OPTIMIZERS", "RandomSearch", "run"]
+__all__ = [
+    "ASHA",
+    "CMAES",
+    "OPTIMIZERS",
+    "TPE",
+    "DifferentialEvolution",
+    "Genetic",
+    "Grid",
+    "Hyperband",
+    "ParticleSwarm",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Sobol",
+    "SuccessiveHalving",
+    "run",
+]

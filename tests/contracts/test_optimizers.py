@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from metadb.identity import canonical_config
 from metadb.records import Evaluation
 from metadb.space import check, sample
 from optimizers import OPTIMIZERS
@@ -46,6 +47,25 @@ def test_what_is_asked_is_legal_and_new(name):
     assert check(SPACE, [t.config for t in trials]) == [None] * 40
     assert len({tuple(sorted(t.config.items())) for t in trials}) == 40
     assert [t.id for t in trials] == list(range(40))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_config_is_asked_twice_at_one_budget_while_results_come_in(name):
+    """A larger budget is a new trial of the same config, and says which one it goes on from."""
+    optimizer = OPTIMIZERS[name](SPACE, seed=6)
+    trials = []
+    for _ in range(8):
+        asked = optimizer.ask(6)
+        optimizer.tell(results(asked))
+        trials += asked
+    assert [t.id for t in trials] == list(range(48))
+    assert len({(canonical_config(t.config), t.budget) for t in trials}) == 48
+    budgets = {}
+    for trial in trials:
+        known = budgets.setdefault(canonical_config(trial.config), {})
+        assert trial.budget > max(known.values(), default=0)
+        assert trial.resume is None if not known else trial.resume in known
+        known[trial.id] = trial.budget
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
