@@ -5,6 +5,7 @@ from __future__ import annotations
 from optimizers.asha import ASHA
 from optimizers.cma_es import CMAES
 from optimizers.differential_evolution import DifferentialEvolution
+from optimizers.forest_bo import ForestBO
 from optimizers.genetic import Genetic
 from optimizers.grid import Grid
 from optimizers.hyperband import Hyperband
@@ -23,6 +24,7 @@ OPTIMIZERS = {
     "sobol": Sobol,
     # a model of the loss
     "tpe": TPE,
+    "forest_bo": ForestBO,
     # evolution
     "cma_es": CMAES,
     "differential_evolution": DifferentialEvolution,
@@ -41,6 +43,7 @@ __all__ = [
     "OPTIMIZERS",
     "TPE",
     "DifferentialEvolution",
+    "ForestBO",
     "Genetic",
     "Grid",
     "Hyperband",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metadb.errors import InvalidConfig, InvalidRows
 from metadb.identity import canonical_config
@@ -37,6 +38,12 @@ class Results:
 
     def __len__(self) -> int:
         return len(self.configs)
+
+    def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Results:
+        """Some of them, by places or a mask."""
+        places = np.arange(len(self))[which]
+        configs = tuple(self.configs[i] for i in places)
+        return Results(configs, self.x[places], self.loss[places], self.budget[places])
 
     @property
     def filled(self) -> Floats:
