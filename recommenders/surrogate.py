@@ -26,12 +26,12 @@ from recommenders.cold import STEPS
 from recommenders.copula import Copula
 from recommenders.forest import ranked_forest
 from recommenders.gp import GP
-from recommenders.pretold import Pretraining
 from recommenders.pretrained import Pretrained
+from recommenders.pretrained_surrogate import PretrainedFitter
 from recommenders.rgpe import RGPE
 from recommenders.stacked import Stacked
 from recommenders.taf import TAF
-from recommenders.transferred import Transfer
+from recommenders.transfer_surrogate import TransferFitter
 from recommenders.tst import TST
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Maker(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Single:
+class SingleGP:
     """The Gaussian process of one task's standardised losses."""
 
     gp: GP
@@ -66,13 +66,13 @@ class Single:
         return replace(self, gp=self.gp.condition(x, self.gp.predict(x)[0][0]))
 
 
-def single_gp(x: Floats, loss: Floats, seed: int, *, device: str = "cpu") -> Single:
+def single_gp(x: Floats, loss: Floats, seed: int, *, device: str = "cpu") -> SingleGP:
     """A Gaussian process of losses (n,), those that are not finite as the worst; see `Cold`."""
     ok = np.isfinite(loss)
     largest = float(np.abs(loss[ok]).max(initial=0.0)) or 1.0  # so that no square overflows
     y = np.where(ok, loss, loss[ok].max(initial=-np.inf) if ok.any() else 0.0) / largest
     y = (y - y.mean()) / (y.std() or 1.0)
-    return Single(GP.fit(x, y, scaling=(0.0, 1.0), steps=STEPS, seed=seed, device=device))
+    return SingleGP(GP.fit(x, y, scaling=(0.0, 1.0), steps=STEPS, seed=seed, device=device))
 
 
 def _gp(history: History, task: Task, *, seed: int = 0, device: str = "cpu") -> Fitter:
@@ -87,13 +87,13 @@ def _forest(history: History, task: Task, *, seed: int = 0, device: str = "cpu")
 
 def _transfer(family: type[RGPE] | type[TST] | type[TAF] | type[Stacked] | type[Copula]) -> Maker:
     def make(history: History, task: Task, *, seed: int = 0, device: str = "cpu") -> Fitter:
-        return Transfer.of(family.fit(history, seed=seed, device=device), seed=seed)
+        return TransferFitter.of(family.fit(history, seed=seed, device=device), seed=seed)
 
     return make
 
 
 def _pretrained(history: History, task: Task, *, seed: int = 0, device: str = "cpu") -> Fitter:
-    return Pretraining.of(Pretrained.fit(history, seed=seed, device=device), task, seed=seed)
+    return PretrainedFitter.of(Pretrained.fit(history, seed=seed, device=device), task, seed=seed)
 
 
 SURROGATES: dict[str, Maker] = {

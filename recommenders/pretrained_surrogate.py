@@ -11,11 +11,11 @@ from metadb.protocols import Floats
 from metadb.records import Task
 from recommenders.pretrained import Belief, Pretrained, regret_curve
 from recommenders.pretraining import scores
-from recommenders.transferred import Known, drawn_panel
+from recommenders.transfer_surrogate import Known, drawn_panel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pretraining:
+class PretrainedFitter:
     """The pre-trained Gaussian process as a fitter, for one task.
 
     Args:
@@ -43,18 +43,18 @@ class Pretraining:
         curve = regret_curve(scores(regret), regret, weight)
         return cls(family, Known.of(completion.configs), weight, regret, curve)
 
-    def __call__(self, x: Floats, loss: Floats, seed: int = 0) -> Pretold:
+    def __call__(self, x: Floats, loss: Floats, seed: int = 0) -> PretrainedSurrogate:
         """The surrogate of results (n, width), (n,); none are needed.
 
         Raises:
             InvalidRows: The points are of another space.
         """
         regret = self.family.completion.at(x, self.known.places(x))
-        return Pretold(self, x, scores(regret, self.panel), loss, x[:0])
+        return PretrainedSurrogate(self, x, scores(regret, self.panel), loss, x[:0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pretold:
+class PretrainedSurrogate:
     """What the pre-trained process says of any point of one task, as normalised regret.
 
     Args:
@@ -62,7 +62,7 @@ class Pretold:
         believed: Points that are believed to have come out as expected, (k, width).
     """
 
-    fitter: Pretraining
+    fitter: PretrainedFitter
     x: Floats
     z: Floats
     loss: Floats

@@ -69,7 +69,7 @@ def drawn_panel(n: int, seed: int) -> Places:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Transfer:
+class TransferFitter:
     """A family of surrogate transfer as a fitter: what past tasks and results say of any point.
 
     Args:
@@ -91,7 +91,7 @@ class Transfer:
         told = sources.at(sources.configs.x[drawn], drawn)
         return cls(family, Known.of(sources.configs), told)
 
-    def __call__(self, x: Floats, loss: Floats, seed: int = 0) -> Transferred:
+    def __call__(self, x: Floats, loss: Floats, seed: int = 0) -> TransferSurrogate:
         """The surrogate of results (n, width), (n,); none are needed.
 
         Raises:
@@ -102,18 +102,18 @@ class Transfer:
         none = np.empty((len(sources.tasks), 0))
         seen = sources.at(x, self.known.places(x))
         asked = Asked(sources, x[:0], none, none, x, *seen, loss, (), seed, self.panel)
-        return Transferred(self, asked)
+        return TransferSurrogate(self, asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Transferred:
+class TransferSurrogate:
     """What a family of surrogate transfer says of any point of one task, as normalised regret.
 
     The task's own process and the weights of past tasks are found once; each call costs a
     prediction of all past tasks.
     """
 
-    fitter: Transfer
+    fitter: TransferFitter
     asked: Asked
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
