@@ -45,7 +45,7 @@ class Forest:
 
     @classmethod
     def fit(cls, x: Floats, y: Floats, *, seed: int = 0, trees: int = TREES) -> Self:
-        """Grow the trees. Cost: trees * n log(n) * d; 50 trees of 500 points in 8 columns 45 ms.
+        """Grow the trees. Cost: trees * n log(n) * d; 50 trees of 500 points in 8 columns 25 ms.
 
         Args:
             x: (n, d), single precision inside. y: (n,).
@@ -53,6 +53,7 @@ class Forest:
         Raises:
             InvalidRows: There is no point, shapes do not match, or a value is not finite.
         """
+        from sklearn import config_context
         from sklearn.tree import ExtraTreeRegressor
 
         single, column = np.ascontiguousarray(x, np.float32), np.asarray(y, float)[:, None]
@@ -63,13 +64,16 @@ class Forest:
                 "a forest takes finite numbers only; rank or leave out failed results"
             )
         rng, n = np.random.default_rng(seed), len(column)
+        state = np.random.RandomState(rng.integers(2**32, dtype=np.uint32))
         grown = []
-        for state in rng.integers(2**31, size=trees).tolist():
-            times = np.bincount(rng.integers(n, size=n), minlength=n).astype(float)
-            tree = ExtraTreeRegressor(random_state=state)
-            # One tree at a time: scikit-learn's forest starts threads, which take longer.
-            tree.fit(single, column, sample_weight=times, check_input=False)
-            grown.append(tree.tree_)
+        # One tree at a time, its sample drawn here: scikit-learn's own forest starts threads, and
+        # looks at weights longer than its trees grow.
+        with config_context(skip_parameter_validation=True):
+            for _ in range(trees):
+                drawn = rng.integers(n, size=n)
+                tree = ExtraTreeRegressor(random_state=state)
+                tree.fit(single[drawn], column[drawn], check_input=False)
+                grown.append(tree.tree_)
         return cls(
             tuple(grown),
             np.cumsum([0, *(tree.node_count for tree in grown[:-1])]),

@@ -28,7 +28,7 @@ def leaf_of(tree, x):
 def plain(forest, x, y, seed, at, believed=()):
     """Mean and deviation by the law of total variance, from the points in each leaf."""
     rng = np.random.default_rng(seed)
-    rng.integers(2**31, size=len(forest.trees))
+    rng.integers(2**32, dtype=np.uint32)
     mu, v = np.empty(len(forest.trees)), np.empty(len(forest.trees))
     for t, tree in enumerate(forest.trees):
         drawn = rng.integers(len(y), size=len(y))
