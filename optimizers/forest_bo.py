@@ -27,9 +27,6 @@ from recommenders.surrogate import Fitter
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-STARTUP = 10
-"""As SMAC has at 50 trials: ten a hyperparameter, at most a quarter of the trials."""
-
 KNOWN = 10
 """So many of the best results are looked around."""
 
@@ -44,7 +41,8 @@ class ForestBO:
     scores is asked: the config of the largest log EI found among random ones, around the best known
     and by exchanging one hyperparameter at a time. A share `random` of the configs is drawn from
     the space's priors, whatever the forest says, so that no region is left out for ever (SMAC3 has
-    0.08 to 0.2). Scores instead of SMAC's logarithms: they hold for losses of any sign and scale.
+    0.08 or 0.2, which 50 trials miss). Normal scores instead of SMAC's logarithms: they hold for
+    losses of any sign and scale.
 
     What was fitted serves until something new is told. Pending trials are believed to come out as
     predicted, so that parallel asks differ. A failed trial ranks as the worst. Of several budgets
@@ -54,7 +52,8 @@ class ForestBO:
         space: Where to search.
         warm_start: Configs asked first and in order.
         seed: Same seed and same results, same asks.
-        startup: Results before the first model; None: as many as the surrogate needs, or 10.
+        startup: Results before the first model; None: as many as the surrogate says it needs, or
+            else 5, in more dimensions as many as these, at most 10.
         random: The share of random configs.
         surrogate: Makes the model of encoded points, losses (NaN where failed) and a seed, instead
             of the forest; it may carry what past tasks taught: `recommenders.fitter`. The best loss
@@ -72,17 +71,17 @@ class ForestBO:
         warm_start: Sequence[Config] = (),
         seed: int = 0,
         startup: int | None = None,
-        random: float = 0.1,
+        random: float = 0.05,
         surrogate: Fitter | None = None,
     ) -> None:
+        self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
         if startup is None:
-            startup = getattr(surrogate, "startup", STARTUP)
+            startup = getattr(surrogate, "startup", min(max(5, self._cube.width), 10))
         if startup < (surrogate is None) or not 0 <= random <= 1:
             raise ValueError(
                 "startup must be 1 or more (0 with a surrogate that needs no results), random a "
                 f"share from 0 to 1; got startup={startup}, random={random}"
             )
-        self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
         self._startup, self._random = startup, random
         self._fit = ranked_forest if surrogate is None else surrogate
         self._first = sequence(self._cube, seed)

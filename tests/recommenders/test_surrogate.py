@@ -11,7 +11,7 @@ from metadb.errors import InvalidRows, NotFound
 from metadb.history import Configs, History
 from metadb.records import Evaluation, Task, Trial
 from metadb.space import check
-from optimizers import ForestBO
+from optimizers import BO, ForestBO
 from recommenders import RECOMMENDERS, SURROGATES, fitter
 
 NEW = Task("toy:new")
@@ -107,6 +107,15 @@ def test_a_search_begins_with_what_past_tasks_taught(name):
     off = [abs(t.config["a"] - 0.4) + abs(t.config["b"] - 0.4) for t in trials]
     assert off[0] < 0.4
     assert len({t.config["a"] for t in trials}) == 3
+
+
+def test_bayesian_optimisation_takes_them_too():
+    optimizer = BO(HISTORY.configs.space, surrogate=fitter("rgpe", HISTORY, NEW))
+    for _ in range(3):
+        (trial,) = optimizer.ask()
+        off = (trial.config["a"] - 0.42) ** 2 + (trial.config["b"] - 0.42) ** 2
+        optimizer.tell([Evaluation(trial, off)])
+    assert off < 0.05
 
 
 BAD = {
