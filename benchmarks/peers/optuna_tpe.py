@@ -59,7 +59,7 @@ class OptunaTPE:
         study = _study(seen, axes, seed_of(self.seed, task, len(seen)))
         order: list[int] = []
         while len(order) < k and len(left):
-            order.append(nearest(within, left, _ask(study, axes), axes))
+            order.append(nearest(within, left, suggested(study, axes)[1], axes))
             left = left[left != order[-1]]
         return answer(within, order, self.metric, "proposed by Optuna's TPE; no past task was used")
 
@@ -81,8 +81,8 @@ def _study(seen: Seen, axes: dict[str, Axis], seed: int) -> Any:
     return study
 
 
-def _ask(study: Any, axes: dict[str, Axis]) -> Config:
-    """What TPE proposes next, as a config of the space."""
+def suggested(study: Any, axes: dict[str, Axis]) -> tuple[Any, Config]:
+    """A study's next trial, and what it proposes as a config of the space."""
     trial = study.ask()
     config: dict[str, Any] = {}
     numbers: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def _ask(study: Any, axes: dict[str, Axis]) -> Config:
         else:
             config[name] = axis.choices[0]
         numbers[name][0] = axis.number(config[name])
-    return config
+    return trial, config
 
 
 def _suggested(trial: Any, name: str, given: Any, axis: Axis) -> Any:
