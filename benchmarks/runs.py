@@ -88,12 +88,17 @@ class Run:
 
 
 def search(method: str, problem: Problem, seed: int, **settings: Any) -> Run:
-    """Run a search until `EVALUATIONS` are spent; what it raises ends the run and is kept."""
+    """Run a search by its name."""
     made = Run(method, problem.name, seed, made_by=origin(method))
+    if method in BUDGETED and method in OPTIMIZERS:
+        settings = {"least": LEAST} | settings
+    return work(made, problem, lambda: maker(method)(problem.space, seed=seed, **settings))
+
+
+def work(made: Run, problem: Problem, make: Callable[[], Optimizer]) -> Run:
+    """Fill in a run of what `make` makes; what that raises ends the run and is kept."""
     try:
-        if method in BUDGETED and method in OPTIMIZERS:
-            settings = {"least": LEAST} | settings
-        drive(maker(method)(problem.space, seed=seed, **settings), problem, made)
+        drive(make(), problem, made)
     except Exception as error:  # a peer's flaw is a finding, and the others are to go on
         made.error = f"{type(error).__name__}: {error}"[:300]
     return made

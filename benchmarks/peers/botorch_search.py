@@ -68,7 +68,7 @@ class BotorchSearch:
     def _next(self) -> Floats:
         """Where to look next, (width,)."""
         told = [e.loss for e in self._told if e.loss is not None]
-        if self._n < STARTUP or not told:
+        if len(self._told) < STARTUP or not told:
             return np.asarray(self._start.draw(1)[0].double().numpy())
         import torch
 

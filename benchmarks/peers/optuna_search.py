@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peers.optuna_tpe import suggested
+from benchmarks.peers.optuna_tpe import finished, suggested
 from benchmarks.peers.proposal import package
 from metadb.axes import axes_of
 from metadb.records import Evaluation, Trial
@@ -87,10 +87,13 @@ class OptunaSearch:
         return int(3 ** pruner._get_bracket_id(self._study, frozen))
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Enter results of what was asked here."""
+        """Enter results; those of trials never asked are trials of the study as well."""
         with warnings.catch_warnings(action="ignore"):
             for e in evaluations:
-                self._enter(e, *self._running.pop(e.trial.id))
+                if e.trial.id in self._running:
+                    self._enter(e, *self._running.pop(e.trial.id))
+                else:
+                    self._study.add_trial(finished(e.trial.config, e.loss, self._axes))
 
     def _enter(self, e: Evaluation, trial: Any, step: int) -> None:
         if e.loss is None:

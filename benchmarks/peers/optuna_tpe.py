@@ -70,15 +70,21 @@ def _study(seen: Seen, axes: dict[str, Axis], seed: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     for config, loss in zip(seen.configs.values, seen.loss, strict=True):
-        told = {name: _told(axes[name], config[name]) for name in config if _varies(axes[name])}
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=told,
-                distributions={name: _distribution(axes[name]) for name in told},
-                value=float(loss),
-            )
-        )
+        study.add_trial(finished(config, float(loss), axes))
     return study
+
+
+def finished(config: Config, loss: float | None, axes: dict[str, Axis]) -> Any:
+    """A trial of Optuna's that is over; it failed where there is no loss."""
+    optuna = package("optuna", "optuna")
+    told = {name: _told(axes[name], config[name]) for name in config if _varies(axes[name])}
+    state = optuna.trial.TrialState
+    return optuna.trial.create_trial(
+        params=told,
+        distributions={name: _distribution(axes[name]) for name in told},
+        value=loss,
+        state=state.FAIL if loss is None else state.COMPLETE,
+    )
 
 
 def suggested(study: Any, axes: dict[str, Axis]) -> tuple[Any, Config]:
