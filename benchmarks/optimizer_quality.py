@@ -35,13 +35,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.problems import DATA, chosen, problem
-from benchmarks.runs import append, missing, read, search
+from benchmarks.runs import Run, finished, missing, read, search, work_off
 
 CACHE = Path(__file__).resolve().parents[1] / "build" / "optimizer_quality.jsonl"
 
@@ -61,22 +60,13 @@ def main() -> None:
     first, _, last = arguments.seeds.rpartition("-")
     seeds = range(int(first or 0), int(last) + 1 if first else int(last))
     names = chosen(arguments.problems.split(","), arguments.data)
-    done = set() if arguments.again else set(read(arguments.cache))
+    done = set() if arguments.again else finished(arguments.cache)
+
+    def run(method: str, name: str, seed: int) -> Run:
+        return search(method, problem(name, arguments.data), seed)
+
     jobs = list(missing(methods, names, seeds, done))
-    end = time.monotonic() + 3600 * arguments.hours
-    for nth, (method, name, seed) in enumerate(jobs, 1):
-        if time.monotonic() > end:
-            print(f"time is up; {len(jobs) - nth + 1} runs are left", flush=True)
-            break
-        start = time.perf_counter()
-        made = search(method, problem(name, arguments.data), seed)
-        append(arguments.cache, made)
-        seconds = time.perf_counter() - start
-        print(
-            f"{time.strftime('%H:%M:%S')} {nth}/{len(jobs)} {method} {name} {seed}: "
-            f"{made.error or made.best()[-1]} in {seconds:.1f} s",
-            flush=True,
-        )
+    work_off(jobs, run, arguments.cache, arguments.hours)
     if arguments.summary:
         from benchmarks.optimizer_summary import summarise
 

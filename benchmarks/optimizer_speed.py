@@ -93,7 +93,8 @@ def seconds(make: Any, n: int, seed: int, asks: int = ASKS) -> list[float]:
 
 def cell(make: Any, n: int) -> dict[str, float]:
     """The median over repetitions of the mean and of the longest ask."""
-    begin, runs = time.perf_counter(), []
+    begin = time.perf_counter()
+    runs: list[list[float]] = []
     while len(runs) < REPETITIONS and (not runs or time.perf_counter() - begin < ENOUGH_S):
         runs.append(seconds(make, n, seed=len(runs)))
     return {

@@ -175,7 +175,10 @@ def append(cache: Path, made: Run) -> None:
 
 
 def missing(
-    methods: Sequence[str], problems: Sequence[str], seeds: Sequence[int], done: set[Any]
+    methods: Sequence[str],
+    problems: Sequence[str],
+    seeds: Sequence[int],
+    done: set[tuple[str, str, int]],
 ) -> Iterator[tuple[str, str, int]]:
     """What is to be run, a seed after the other, so that at any end all have the same seeds."""
     for seed in seeds:
@@ -184,3 +187,31 @@ def missing(
                 functional = ":" not in name and name != "nb301"
                 if (method, name, seed) not in done and not (functional and method in BUDGETED):
                     yield method, name, seed
+
+
+def work_off(
+    jobs: Sequence[tuple[str, str, int]],
+    run: Callable[[str, str, int], Run],
+    cache: Path,
+    hours: float,
+) -> None:
+    """Run what is missing, one after the other, each kept as it ends; none begun after `hours`."""
+    end = time.monotonic() + 3600 * hours
+    for nth, (method, name, seed) in enumerate(jobs, 1):
+        if time.monotonic() > end:
+            print(f"time is up; {len(jobs) - nth + 1} runs are left", flush=True)
+            return
+        start = time.perf_counter()
+        made = run(method, name, seed)
+        append(cache, made)
+        seconds = time.perf_counter() - start
+        print(
+            f"{time.strftime('%H:%M:%S')} {nth}/{len(jobs)} {method} {name} {seed}: "
+            f"{made.error or made.best()[-1]} in {seconds:.1f} s",
+            flush=True,
+        )
+
+
+def finished(cache: Path) -> set[tuple[str, str, int]]:
+    """The keys of the runs that ended well; those that failed are to be run again."""
+    return {key for key, made in read(cache).items() if not made.error}

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +30,7 @@ import numpy as np
 from benchmarks.machine import write
 from benchmarks.optimizer_summary import REFERENCES, mean, references, regrets
 from benchmarks.problems import DATA, Problem, chosen, problem, tasks
-from benchmarks.runs import EVALUATIONS, Run, append, missing, origin, read, work
+from benchmarks.runs import EVALUATIONS, Run, missing, origin, read, work, work_off
 from metadb.history import Configs, History
 from metadb.protocols import Floats
 from metadb.records import Task
@@ -39,7 +38,8 @@ from metadb.space import sample, to_json
 from optimizers import OPTIMIZERS
 from recommenders import RECOMMENDERS
 
-CACHE = Path(__file__).resolve().parents[1] / "build" / "warm_search.jsonl"
+BUILD = Path(__file__).resolve().parents[1] / "build"
+CACHE, QUALITY = BUILD / "warm_search.jsonl", BUILD / "optimizer_quality.jsonl"
 PAST, ADVISED, THIRD = 100, 5, EVALUATIONS // 3
 RESAMPLES = 10_000
 
@@ -54,11 +54,21 @@ def past(family: str, data: Path) -> History:
     task, config = np.divmod(np.arange(loss.size, dtype=np.int32), PAST)
     ones = np.ones(loss.size)
     configs = Configs.of(str(space.name), drawn, definition=to_json(space))
-    metric = "error_rate"
-    return History(metric, tuple(names), configs, task, config, loss.ravel(), ones, ones)
+    return History(
+        "error_rate",
+        tuple(names),
+        configs,
+        task,
+        config,
+        loss.ravel(),
+        ones,
+        ones,
+        {},
+        tuple(names),
+    )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=400)
 def _fitted(recommender: str, new: str, family: str, data: Path) -> Any:
     return RECOMMENDERS[recommender].fit(past(family, data).without(new))
 
@@ -92,6 +102,12 @@ def search(method: str, new: Problem, data: Path, seed: int) -> Run:
     )
 
 
+def known(cache: Path, quality: Path) -> dict[tuple[str, str, int], Run]:
+    """The cached runs; cold ones are taken from the study of quality too."""
+    cold = {(f"cold:{m}", p, s): run for (m, p, s), run in read(quality).items() if m in OPTIMIZERS}
+    return {key: run for key, run in (cold | read(cache)).items() if ":" in key[1]}
+
+
 def against(
     warm: Mapping[str, Mapping[int, Floats]], cold: Mapping[str, Mapping[int, Floats]]
 ) -> dict[str, Any] | None:
@@ -116,17 +132,17 @@ def against(
     }  # fmt: skip
 
 
-def summarise(cache: Path, data: Path) -> None:
+def summarise(runs: Mapping[tuple[str, str, int], Run], data: Path) -> None:
     """Write `results/warm_search.json` from the cached runs."""
-    runs = read(cache)
-    found = regrets(runs, references(runs, data, REFERENCES))
+    reference = references(runs, data, REFERENCES)
+    found = regrets(runs, reference)
     figures: dict[str, Any] = {"past_configs": PAST, "advised": ADVISED, "third": THIRD}
     for family in ("lcbench", "rbv2_ranger"):
         rows = {}
         for method, curve in sorted(found.items()):
             own = {n: seeds for n, seeds in curve.items() if n.startswith(family)}
-            line = mean(own, list(own))
-            if line is None or not own:
+            line = mean(own, list(own)) if own else None
+            if line is None:
                 continue
             cold = found.get(f"cold:{method.partition(':')[2]}", {})
             rows[method] = {
@@ -148,24 +164,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--quality", type=Path, default=QUALITY, help="cache with cold runs")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--summary", action="store_true")
     arguments = parser.parse_args()
     methods = [name for name in arguments.methods.split(",") if name]
     names = chosen(arguments.problems.split(","), arguments.data)
-    end = time.monotonic() + 3600 * arguments.hours
-    jobs = list(missing(methods, names, range(arguments.seeds), set(read(arguments.cache))))
-    for nth, (method, name, seed) in enumerate(jobs, 1):
-        if time.monotonic() > end:
-            print(f"time is up; {len(jobs) - nth + 1} runs are left", flush=True)
-            break
-        made = search(method, problem(name, arguments.data), arguments.data, seed)
-        append(arguments.cache, made)
-        print(
-            f"{nth}/{len(jobs)} {method} {name} {seed}: {made.error or made.best()[-1]}", flush=True
-        )
+
+    def run(method: str, name: str, seed: int) -> Run:
+        return search(method, problem(name, arguments.data), arguments.data, seed)
+
+    runs = known(arguments.cache, arguments.quality)
+    done = {key for key, made in runs.items() if not made.error}
+    jobs = list(missing(methods, names, range(arguments.seeds), done))
+    work_off(jobs, run, arguments.cache, arguments.hours)
     if arguments.summary:
-        summarise(arguments.cache, arguments.data)
+        summarise(known(arguments.cache, arguments.quality), arguments.data)
 
 
 if __name__ == "__main__":
