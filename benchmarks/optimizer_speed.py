@@ -29,7 +29,8 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from benchmarks.machine import write
+from api.picture import curves
+from benchmarks.machine import RESULTS, write
 from benchmarks.runs import maker
 from metadb.errors import NotFound
 from metadb.protocols import Floats, Optimizer
@@ -91,8 +92,8 @@ def seconds(make: Any, n: int, seed: int, asks: int = ASKS) -> list[float]:
     return spent
 
 
-def cell(make: Any, n: int) -> dict[str, float]:
-    """The median over repetitions of the mean and of the longest ask."""
+def cell(make: Any, n: int) -> dict[str, Any]:
+    """The median over repetitions of the mean, of the longest and of each ask."""
     begin = time.perf_counter()
     runs: list[list[float]] = []
     while len(runs) < REPETITIONS and (not runs or time.perf_counter() - begin < ENOUGH_S):
@@ -101,6 +102,7 @@ def cell(make: Any, n: int) -> dict[str, float]:
         "mean_s": float(f"{median(float(np.mean(r)) for r in runs):.4g}"),
         "longest_s": float(f"{median(max(r) for r in runs):.4g}"),
         "repetitions": len(runs),
+        "each_s": [float(f"{s:.3g}") for s in np.median(runs, axis=0)],
     }
 
 
@@ -129,7 +131,7 @@ def main() -> None:
         rows[method] = {}
         for n in map(int, arguments.observed.split(",")):
             rows[method][str(n)] = cell(make, n)
-            print(method, n, rows[method][str(n)], flush=True)
+            print(method, n, rows[method][str(n)]["mean_s"], flush=True)
     share = {
         f"{ours} / {peer}": {
             n: round(rows[ours][n]["mean_s"] / rows[peer][n]["mean_s"], 3) for n in rows[ours]
@@ -137,6 +139,16 @@ def main() -> None:
         for ours, peer in RATIOS
         if ours in rows and peer in rows
     }
+    at = str(OBSERVED[1])
+    lines = {m: list(np.log10(row[at]["each_s"])) for m, row in rows.items() if at in row}
+    if lines:
+        picture = curves(
+            lines,
+            title=f"Seconds of each ask, {at} results and more known, {D} dimensions",
+            x_label="ask",
+            y_label="log10 of seconds",
+        )
+        (RESULTS.parents[1] / "docs" / "optimizer_speed.svg").write_text(picture)
     packages = ("torch", "optuna", "botorch", "gpytorch", "smac")
     versions = {p: version(p) for p in packages}
     write(

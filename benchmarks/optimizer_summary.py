@@ -25,6 +25,8 @@ STEPS = (10, 20, 30, 50)
 
 RESAMPLES = 10_000
 
+DOCS = RESULTS.parents[1] / "docs"
+
 REFERENCES = Path(__file__).resolve().parents[1] / "build" / "optimizer_reference.json"
 """Where the ranges of the problems' losses are kept."""
 
@@ -112,7 +114,7 @@ def difference(
 
 def mean(curve: Mapping[str, Mapping[int, Floats]], names: Sequence[str]) -> Floats | None:
     """Mean over seeds, then over problems, (50,); None where a problem was never run."""
-    if not all(curve.get(name) for name in names):
+    if not names or not all(curve.get(name) for name in names):
         return None
     return np.asarray(np.mean([np.mean(list(curve[n].values()), axis=0) for n in names], axis=0))
 
@@ -144,9 +146,8 @@ def summarise(runs: Runs, data: Path) -> None:
         "failed": [f"{'/'.join(map(str, r.key))}: {r.error}" for r in runs.values() if r.error],
         "reference": {n: [float(f"{v:.8g}") for v in reference[n]] for n in sorted(reference)},
     }
-    write("optimizer_quality", figures)
-    for name, methods in PICTURES.items():
-        _draw(name, methods, found, few)
+    drawn = [name for name, methods in PICTURES.items() if _draw(name, methods, found, few)]
+    write("optimizer_quality", figures | {"pictures": drawn})
 
 
 def _made_by(runs: Runs) -> dict[str, list[str]]:
@@ -176,8 +177,8 @@ def _seconds(runs: Runs, method: str) -> dict[str, float]:
 
 def _draw(
     name: str, methods: Sequence[str], found: Curves, few: Mapping[str, Sequence[str]]
-) -> None:
-    """The mean of the families' means on the small set, logarithmic."""
+) -> bool:
+    """A picture of the mean of the families' means on the small set; False: too few methods."""
     families = [f for f in FAMILIES if name != "budgets" or f != "functions"]
     lines: dict[str, Any] = {}
     for method in methods:
@@ -185,11 +186,13 @@ def _draw(
         there = [m for m in means if m is not None]
         if len(there) == len(families):
             lines[method] = list(np.log10(np.maximum(np.mean(there, axis=0), 1e-6)))
-    if len(lines) > 1:
-        picture = curves(
-            lines,
-            title="Regret, mean over " + ", ".join(families),
-            x_label="full evaluations spent",
-            y_label="log10 of normalised regret",
-        )
-        (RESULTS / f"optimizer_quality_{name}.svg").write_text(picture)
+    if len(lines) < 2:
+        return False
+    picture = curves(
+        lines,
+        title="Regret, mean over " + ", ".join(families),
+        x_label="full evaluations spent",
+        y_label="log10 of normalised regret",
+    )
+    (DOCS / f"optimizer_quality_{name}.svg").write_text(picture)
+    return True

@@ -27,8 +27,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from api.picture import curves
 from benchmarks.machine import write
-from benchmarks.optimizer_summary import REFERENCES, mean, references, regrets
+from benchmarks.optimizer_summary import DOCS, REFERENCES, Curves, mean, references, regrets
 from benchmarks.problems import DATA, Problem, chosen, problem, tasks
 from benchmarks.runs import EVALUATIONS, Run, missing, origin, read, work, work_off
 from metadb.history import Configs, History
@@ -141,7 +142,7 @@ def summarise(runs: Mapping[tuple[str, str, int], Run], data: Path) -> None:
         rows = {}
         for method, curve in sorted(found.items()):
             own = {n: seeds for n, seeds in curve.items() if n.startswith(family)}
-            line = mean(own, list(own)) if own else None
+            line = mean(own, list(own))
             if line is None:
                 continue
             cold = found.get(f"cold:{method.partition(':')[2]}", {})
@@ -151,10 +152,31 @@ def summarise(runs: Mapping[tuple[str, str, int], Run], data: Path) -> None:
                 "third_against_cold": None if curve is cold else against(own, cold),
             }  # fmt: skip
         figures[family] = rows
+    _draw(found)
     figures["failed"] = [
         f"{'/'.join(map(str, r.key))}: {r.error}" for r in runs.values() if r.error
     ]
     write("warm_search", figures)
+
+
+def _draw(found: Curves) -> None:
+    """A picture of the mean of both families' means."""
+    lines = {}
+    for method, curve in sorted(found.items()):
+        means = [
+            mean(curve, [n for n in curve if n.startswith(f)]) for f in ("lcbench", "rbv2_ranger")
+        ]
+        both = [m for m in means if m is not None]
+        if len(both) == 2:
+            lines[method] = list(np.log10(np.maximum(np.mean(both, axis=0), 1e-6)))
+    if lines:
+        picture = curves(
+            lines,
+            title="Regret, cold and warm, mean over lcbench, rbv2_ranger",
+            x_label="evaluations",
+            y_label="log10 of normalised regret",
+        )
+        (DOCS / "warm_search.svg").write_text(picture)
 
 
 def main() -> None:
