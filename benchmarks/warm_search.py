@@ -1,17 +1,18 @@
 """Does a search that knows other tasks need a third of the evaluations?
 
-    python -m benchmarks.warm_search --methods portfolio:tpe,auto:tpe --problems lcbench --seeds 5
+    python -m benchmarks.warm_search --methods start.portfolio:tpe,start.auto+prior:tpe --seeds 5
     python -m benchmarks.warm_search --summary
 
 Protocol, stated before the first run. Families: lcbench (34 tasks) and rbv2_ranger (116 tasks) of
 `benchmarks.problems`, their tasks one after the other the new one. The past: 100 random configs,
 the same on each of all other tasks of the family, at the full budget, nothing of the new task. A
-method `HELP:OPTIMIZER` gives the optimiser what `HELPS[HELP]` makes of that past (a warm start of
-five configs; a surrogate or a prior) and runs it for 50 evaluations; `cold:OPTIMIZER` gives it
-nothing. Compared, paired by task and seed: the normalised regret (as in
-`benchmarks.optimizer_quality`) of the warm search after 16 evaluations, a third of 50, and of the
-cold one after 50; the mean difference has an interval of 95 % by bootstrap, over tasks, as each is
-a task that neither knew. Nothing was tuned on these tasks.
+method `HELP.OF+HELP.OF:OPTIMIZER` gives the optimiser what `HELPS` make of that past (`start.auto`:
+a warm start of five configs that `auto` advises; `surrogate.rgpe`: that surrogate; `prior`: the
+region of the good configs) and runs it for 50 evaluations; `cold:OPTIMIZER` gives it nothing.
+Compared, paired by task and seed: the normalised regret (as in `benchmarks.optimizer_quality`) of
+the warm search after 16 evaluations, a third of 50, and of the cold one after 50; the mean
+difference has an interval of 95 % by bootstrap, over tasks, as each is a task that neither knew.
+Nothing was tuned on these tasks.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchmarks.optimizer_summary import DOCS, REFERENCES, Curves, mean, referen
 from benchmarks.problems import DATA, Problem, chosen, problem, tasks
 from benchmarks.runs import EVALUATIONS, Run, missing, origin, read, work, work_off
 from metadb.history import Configs, History
-from metadb.protocols import Floats
+from metadb.protocols import Floats, Optimizer
 from metadb.records import Task
 from metadb.space import sample, to_json
 from optimizers import OPTIMIZERS
@@ -74,33 +75,48 @@ def _fitted(recommender: str, new: str, family: str, data: Path) -> Any:
     return RECOMMENDERS[recommender].fit(past(family, data).without(new))
 
 
-def advised(recommender: str) -> Callable[[Problem, Path, int], dict[str, Any]]:
-    """A help that starts a search with the first configs that a recommender advises."""
-
-    def help_(new: Problem, data: Path, seed: int) -> dict[str, Any]:
-        advice = _fitted(recommender, new.name, new.family, data).recommend(Task(new.name), ADVISED)
-        return {"warm_start": [dict(one.config) for one in advice]}
-
-    return help_
+def start(of: str, new: Problem, data: Path, seed: int) -> dict[str, Any]:
+    """A warm start: the first configs that a recommender advises."""
+    advice = _fitted(of, new.name, new.family, data).recommend(Task(new.name), ADVISED)
+    return {"warm_start": [dict(one.config) for one in advice]}
 
 
-HELPS: dict[str, Callable[[Problem, Path, int], Mapping[str, Any]]] = {
-    "cold": lambda new, data, seed: {},
-    "portfolio": advised("portfolio"),
-    "auto": advised("auto"),
+def surrogate(of: str, new: Problem, data: Path, seed: int) -> dict[str, Any]:
+    """A surrogate that carries what the past taught."""
+    from recommenders import fitter
+
+    return {"surrogate": fitter(of, past(new.family, data).without(new.name), Task(new.name))}
+
+
+def prior(of: str, new: Problem, data: Path, seed: int) -> dict[str, Any]:
+    """The region of the good configs of the past."""
+    from recommenders.region import Region
+
+    return {"prior": Region.fit(past(new.family, data).without(new.name), Task(new.name))}
+
+
+HELPS: dict[str, Callable[[str, Problem, Path, int], dict[str, Any]]] = {
+    "cold": lambda of, new, data, seed: {},
+    "start": start,
+    "surrogate": surrogate,
+    "prior": prior,
 }
-"""Name to what makes keyword arguments of an optimiser from the new problem, data and seed."""
+"""Name to what makes keyword arguments of an optimiser from a word, the new problem and a seed."""
 
 
 def search(method: str, new: Problem, data: Path, seed: int) -> Run:
-    """Run `HELP:OPTIMIZER` on a new task."""
-    help_, _, optimizer = method.partition(":")
-    made = Run(method, new.name, seed, made_by=origin(optimizer))
-    return work(
-        made,
-        new,
-        lambda: OPTIMIZERS[optimizer](new.space, seed=seed, **HELPS[help_](new, data, seed)),
-    )
+    """Run `HELP.OF+HELP.OF:OPTIMIZER` on a new task."""
+    helps, _, optimizer = method.partition(":")
+
+    def make() -> Optimizer:
+        given: dict[str, Any] = {}
+        for part in helps.split("+"):
+            name, _, of = part.partition(".")
+            given |= HELPS[name](of, new, data, seed)
+        made: Optimizer = OPTIMIZERS[optimizer](new.space, seed=seed, **given)
+        return made
+
+    return work(Run(method, new.name, seed, made_by=origin(optimizer)), new, make)
 
 
 def known(cache: Path, quality: Path) -> dict[tuple[str, str, int], Run]:

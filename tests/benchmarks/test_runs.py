@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.optimizer_summary import difference, mean, regrets
-from benchmarks.problems import problem
+from benchmarks.problems import DATA, problem
 from benchmarks.runs import EVALUATIONS, Run, append, drive, missing, read, search
-from benchmarks.warm_search import against
+from benchmarks.warm_search import against, known, past, start
+from benchmarks.warm_search import search as warm_search
 from metadb.records import Evaluation, Trial
 
 
@@ -28,10 +31,8 @@ class Climbing:
 
 @pytest.mark.parametrize(("resumes", "each"), [(True, 1.0), (False, 4 / 3)])
 def test_going_on_costs_the_difference_where_a_budget_can_be_gone_on_from(resumes, each):
-    made, of = Run("climbing", "branin", 0), problem("branin")
-    object.__setattr__(of, "resumes", resumes)
-    drive(Climbing(), of, made)
-    object.__setattr__(of, "resumes", False)
+    made = Run("climbing", "branin", 0)
+    drive(Climbing(), replace(problem("branin"), resumes=resumes), made)
     assert sum(made.full) == pytest.approx(EVALUATIONS / each, abs=1)
     assert made.spent[1] == pytest.approx(each)
     assert made.best()[0] == (made.losses[1] if resumes else np.inf)
@@ -91,3 +92,25 @@ def test_warm_after_a_third_is_compared_with_cold_at_the_end():
     row = against({"t": {0: falling}}, {"t": {0: falling}})
     assert row["difference"] == pytest.approx(falling[15] - falling[49], abs=1e-6)
     assert not row["no_worse"]
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="shared/data/yahpo is not here")
+def test_a_warm_search_begins_with_what_the_other_tasks_advise():
+    new = problem("lcbench:167149")
+    advice = start("portfolio", new, DATA, 0)["warm_start"]
+    told = {tuple(c.values()): x for c, x in zip(advice, new.losses(advice), strict=True)}
+    made = warm_search("start.portfolio:random", new, DATA, 0)
+    assert not made.error
+    np.testing.assert_allclose(made.losses[:5], list(told.values()), rtol=1e-5)
+    assert new.name in past("lcbench", DATA).tasks
+    assert len(made.losses) == EVALUATIONS
+
+
+def test_cold_runs_of_the_study_of_quality_are_not_run_again(tmp_path):
+    quality, cache = tmp_path / "quality.jsonl", tmp_path / "warm.jsonl"
+    for key in (("tpe", "lcbench:1", 0), ("tpe", "branin", 0), ("optuna_tpe", "lcbench:1", 0)):
+        append(quality, Run(*key))
+    append(cache, Run("start.auto:tpe", "lcbench:1", 0))
+    assert set(known(cache, quality)) == {
+        ("cold:tpe", "lcbench:1", 0), ("start.auto:tpe", "lcbench:1", 0)
+    }  # fmt: skip
