@@ -7,7 +7,7 @@ sum (x - .3)^2 + .1 (1 - cos(10 pi (x - .3))). Each search is told n = 50, 200, 
 (of trials never asked), then asked 50 times, one trial each, its result told before the next ask.
 The figure is the mean of these 50 asks with their tells, since some searches work in `tell` and one
 fit of SMAC3's forest serves eight asks; beside it the longest one. A repetition has another seed; a
-cell is repeated three times, but no repetition is begun after a minute; the median of the
+cell is repeated three times, but none is begun after half a minute; the median of the
 repetitions counts. SMAC3 has no initial design of its own here, as it knows n results. One thread
 for torch, OpenMP and BLAS. Before the first figure each search is run once on a small case, for its
 imports.
@@ -37,7 +37,7 @@ from metadb.protocols import Floats, Optimizer
 from metadb.records import Config, Evaluation, Trial
 
 D, ASKS, OBSERVED = 8, 50, (50, 200, 500)
-REPETITIONS, ENOUGH_S = 3, 60.0
+REPETITIONS, ENOUGH_S = 3, 30.0
 METHODS = (
     "random", "tpe", "bo", "forest_bo", "optuna_tpe", "optuna_gp", "botorch", "smac",
 )  # fmt: skip
