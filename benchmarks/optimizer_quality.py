@@ -40,7 +40,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.problems import DATA, chosen, problem
-from benchmarks.runs import Run, finished, missing, read, search, work_off
+from benchmarks.runs import Run, finished, missing, search, work_off
 
 CACHE = Path(__file__).resolve().parents[1] / "build" / "optimizer_quality.jsonl"
 
@@ -70,7 +70,7 @@ def main() -> None:
     if arguments.summary:
         from benchmarks.optimizer_summary import summarise
 
-        summarise(read(arguments.cache), arguments.data)
+        summarise(arguments.cache, arguments.data)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from api.picture import curves
 from benchmarks.machine import RESULTS, write
 from benchmarks.problems import FAMILIES, problem, small
-from benchmarks.runs import EVALUATIONS, Run
+from benchmarks.runs import EVALUATIONS, Run, read
 from metadb.protocols import Floats
 
 STEPS = (10, 20, 30, 50)
@@ -27,8 +27,8 @@ RESAMPLES = 10_000
 
 DOCS = RESULTS.parents[1] / "docs"
 
-REFERENCES = Path(__file__).resolve().parents[1] / "build" / "optimizer_reference.json"
-"""Where the ranges of the problems' losses are kept."""
+REFERENCES = "optimizer_reference.json"
+"""Beside the cache: the ranges of the problems' losses."""
 
 PAIRS = (
     ("bo", "botorch"), ("bo", "optuna_gp"), ("forest_bo", "smac"),
@@ -51,8 +51,9 @@ Curves = dict[str, dict[str, dict[int, Floats]]]
 """Method, problem, seed to normalised regret after 1..50, (50,)."""
 
 
-def references(runs: Runs, data: Path, known: Path) -> dict[str, tuple[float, float]]:
+def references(runs: Runs, data: Path, folder: Path) -> dict[str, tuple[float, float]]:
     """Least and largest loss of each problem; those of the random configs are kept in a file."""
+    known = folder / REFERENCES
     drawn = json.loads(known.read_text()) if known.exists() else {}
     names = sorted({run.problem for run in runs.values()})
     for name in names:
@@ -119,9 +120,10 @@ def mean(curve: Mapping[str, Mapping[int, Floats]], names: Sequence[str]) -> Flo
     return np.asarray(np.mean([np.mean(list(curve[n].values()), axis=0) for n in names], axis=0))
 
 
-def summarise(runs: Runs, data: Path) -> None:
+def summarise(cache: Path, data: Path) -> None:
     """Write `results/optimizer_quality.json` and its pictures from all cached runs."""
-    reference = references(runs, data, REFERENCES)
+    runs = read(cache)
+    reference = references(runs, data, cache.parent)
     found = regrets(runs, reference)
     few = {f: small(f, data) for f in FAMILIES}
     many = {

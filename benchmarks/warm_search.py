@@ -30,7 +30,7 @@ import numpy as np
 
 from api.picture import curves
 from benchmarks.machine import write
-from benchmarks.optimizer_summary import DOCS, REFERENCES, Curves, mean, references, regrets
+from benchmarks.optimizer_summary import DOCS, Curves, mean, references, regrets
 from benchmarks.problems import DATA, Problem, chosen, problem, tasks
 from benchmarks.runs import EVALUATIONS, Run, missing, origin, read, work, work_off
 from metadb.history import Configs, History
@@ -149,9 +149,10 @@ def against(
     }  # fmt: skip
 
 
-def summarise(runs: Mapping[tuple[str, str, int], Run], data: Path) -> None:
-    """Write `results/warm_search.json` from the cached runs."""
-    reference = references(runs, data, REFERENCES)
+def summarise(cache: Path, quality: Path, data: Path) -> None:
+    """Write `results/warm_search.json` and its picture from the cached runs."""
+    runs = known(cache, quality)
+    reference = references(runs, data, quality.parent)
     found = regrets(runs, reference)
     figures: dict[str, Any] = {"past_configs": PAST, "advised": ADVISED, "third": THIRD}
     for family in ("lcbench", "rbv2_ranger"):
@@ -217,7 +218,7 @@ def main() -> None:
     jobs = list(missing(methods, names, range(arguments.seeds), done))
     work_off(jobs, run, arguments.cache, arguments.hours)
     if arguments.summary:
-        summarise(known(arguments.cache, arguments.quality), arguments.data)
+        summarise(arguments.cache, arguments.quality, arguments.data)
 
 
 if __name__ == "__main__":
