@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optimizers.asha import ASHA
 from optimizers.cma_es import CMAES
+from optimizers.curve_stopping import CurveStopping
 from optimizers.differential_evolution import DifferentialEvolution
 from optimizers.genetic import Genetic
 from optimizers.grid import Grid
@@ -31,6 +32,7 @@ OPTIMIZERS = {
     "regularized_evolution": RegularizedEvolution,
     # several budgets
     "asha": ASHA,
+    "curve_stopping": CurveStopping,
     "hyperband": Hyperband,
     "successive_halving": SuccessiveHalving,
 }
@@ -40,6 +42,7 @@ __all__ = [
     "CMAES",
     "OPTIMIZERS",
     "TPE",
+    "CurveStopping",
     "DifferentialEvolution",
     "Genetic",
     "Grid",
