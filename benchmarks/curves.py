@@ -1,6 +1,8 @@
 """Learning curves: where they end, and what ending hopeless trials early saves.
 
-    python -m benchmarks.curves [--data DIR]      # about eight minutes of one core
+    python -m benchmarks.curves [--data DIR] [--parts FILE]    # about six minutes of one core
+
+With `--parts` every part that is done is kept in a file, and the same command goes on from there.
 
 The method (window, sizes of noise and stray, number of nodes, steps of the ladder) was chosen on
 half of the data: LCDB's data sets and lcbench's tasks in the order of their numbers, those at even
@@ -23,6 +25,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +41,7 @@ from recommenders.learning_curve import LearningCurve
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 FULL, CONFIGS = 52, 50
-SEEDS = 5
+SEEDS = 3
 REPORTED, CHOSEN_ON = 1, 0
 
 
@@ -114,6 +117,16 @@ def extrapolation(curves: Sequence[Curve], share: float, points: int | None) -> 
     }
 
 
+def extrapolations(curves: Callable[[], Sequence[Curve]]) -> dict[str, Any]:
+    """From a quarter and a half of the budget, by all points and by eight."""
+    found = curves()
+    return {
+        f"{share:.0%} of the budget, {points or 'all'} points": extrapolation(found, share, points)
+        for share in (0.25, 0.5)
+        for points in (None, 8)
+    }
+
+
 def _methods(ours: list[float], last: list[float], power: list[float]) -> Iterator[Any]:
     return zip(("families", "last_value", "pow3_alone"), (ours, last, power), strict=True)
 
@@ -148,75 +161,86 @@ def to_reach(search: Optimizer, surrogate: Yahpo, target: float) -> tuple[float,
     return spent, best
 
 
-def stopping(
+def pair(
     data: Path,
+    task: str,
     inner: Callable[..., Optimizer],
-    *,
-    half: int,
-    seeds: int,
-    every: int = 1,
+    seed: int,
     stop: Callable[..., Optimizer] = CurveStopping,
-) -> dict[str, Any]:
-    """Epochs to the best loss of the search without stopping, with and without."""
-    of, without, with_it, gap = [], [], [], []
-    for task in tasks(data, half)[::every]:
-        surrogate = Yahpo(data / "yahpo", "lcbench", task)
-        for seed in range(seeds):
-            done = run(inner(surrogate.space, seed=seed), surrogate, trials=CONFIGS)
-            loss = [e.loss for e in done if e.loss is not None]
-            search = stop(surrogate.space, inner=inner, least=1 / FULL, seed=seed)
-            spent, best = to_reach(search, surrogate, min(loss))
-            of.append(task)
-            without.append(FULL * (1 + int(np.argmin(loss))))
-            with_it.append(spent)
-            gap.append(best - min(loss))
-    ratio = np.log(np.array(with_it) / np.array(without))
+) -> tuple[float, float, float]:
+    """Epochs to the best loss of the search without stopping, without and with; what is missing."""
+    surrogate = Yahpo(data / "yahpo", "lcbench", task)
+    done = run(inner(surrogate.space, seed=seed), surrogate, trials=CONFIGS)
+    loss = [e.loss for e in done if e.loss is not None]
+    search = stop(surrogate.space, inner=inner, least=1 / FULL, seed=seed)
+    spent, best = to_reach(search, surrogate, min(loss))
+    return FULL * (1.0 + int(np.argmin(loss))), spent, best - min(loss)
+
+
+def stopping(of: Sequence[str], pairs: Sequence[tuple[float, float, float]]) -> dict[str, Any]:
+    """Tasks and their pairs, in sum."""
+    without, with_it, gap = np.array(pairs).T
+    ratio = np.log(with_it / without)
     ends = [ratio.mean(), *interval(of, ratio)]
-    share = np.array(with_it) / (CONFIGS * FULL)
+    share = with_it / (CONFIGS * FULL)
     return {
         "tasks": len(set(of)),
-        "seeds": seeds,
-        "mean_epochs": {"without": round(np.mean(without)), "with": round(np.mean(with_it))},
+        "seeds": len(of) // len(set(of)),
+        "mean_epochs": {
+            "without": round(float(without.mean())),
+            "with": round(float(with_it.mean())),
+        },
         "geometric_mean_of_ratios": [round(float(np.exp(v)), 3) for v in ends],
         "of_the_whole_search": [round(float(v), 3) for v in (share.mean(), *interval(of, share))],
-        "reached": round(float(np.mean(np.array(gap) <= 0)), 3),
+        "reached": round(float(np.mean(gap <= 0)), 3),
         "mean_gap_where_not": _round(np.mean([g for g in gap if g > 0] or [0.0])),
     }
+
+
+class Parts:
+    """Results by name, kept in a file where there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._done = json.loads(path.read_text()) if path and path.exists() else {}
+
+    def get(self, name: str, make: Callable[[], Any]) -> Any:
+        """What was made of this name, now or before."""
+        if name not in self._done:
+            self._done[name] = make()
+            if self._path:
+                part = self._path.with_suffix(".part")
+                part.write_text(json.dumps(self._done))
+                part.replace(self._path)
+        return self._done[name]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    data = parser.parse_args().data
-    start = time.perf_counter()
+    parser.add_argument("--parts", type=Path)
+    arguments = parser.parse_args()
+    data, parts, start = arguments.data, Parts(arguments.parts), time.process_time()
+    early = {}
+    for name, inner in (("random", RandomSearch), ("tpe", TPE)):
+        runs = [(task, seed) for task in tasks(data, REPORTED) for seed in range(SEEDS)]
+        pairs = [
+            parts.get(f"{name} {task} {seed}", partial(pair, data, task, inner, seed))
+            for task, seed in runs
+        ]
+        early[name] = stopping([task for task, _ in runs], pairs)
     sets = {
-        "lcdb_error": lcdb(data, REPORTED),
-        "lcbench_accuracy": yahpo(data, "lcbench", "val_accuracy", REPORTED, 20),
-        "lcbench_cross_entropy": yahpo(data, "lcbench", "val_cross_entropy", REPORTED, 20),
-        "nb301_accuracy": yahpo(data, "nb301_v2", "val_accuracy", REPORTED, 100),
+        "lcdb_error": partial(lcdb, data, REPORTED),
+        "lcbench_accuracy": partial(yahpo, data, "lcbench", "val_accuracy", REPORTED, 20),
+        "lcbench_cross_entropy": partial(yahpo, data, "lcbench", "val_cross_entropy", REPORTED, 20),
+        "nb301_accuracy": partial(yahpo, data, "nb301_v2", "val_accuracy", REPORTED, 100),
     }
     table = {
-        name: {
-            f"from {share:.0%} of the budget, {points or 'all'} points": extrapolation(
-                curves, share, points
-            )
-            for share in (0.25, 0.5)
-            for points in (None, 8)
-        }
-        for name, curves in sets.items()
+        name: parts.get(name, partial(extrapolations, curves)) for name, curves in sets.items()
     }
-    early = {
-        name: stopping(data, inner, half=REPORTED, seeds=SEEDS)
-        for name, inner in (("random", RandomSearch), ("tpe", TPE))
-    }
-    write(
-        "curves",
-        {
-            "extrapolation": table,
-            "stopping": early,
-            "minutes": round((time.perf_counter() - start) / 60, 1),
-        },
-    )
+    seconds = parts.get("seconds", lambda: time.process_time() - start)
+    figures = {"extrapolation": table, "stopping": early, "core_minutes": round(seconds / 60, 1)}
+    write("curves", figures)
 
 
 if __name__ == "__main__":

@@ -103,9 +103,10 @@ class Family:
                     nodes[i],
                     bounds=(ends.min(axis=0), ends.max(axis=0)),
                     x_scale=np.maximum(np.abs(nodes[i]), 0.1),
-                    xtol=1e-14,
-                    ftol=1e-14,
-                    gtol=1e-14,
+                    xtol=1e-12,
+                    ftol=1e-12,
+                    gtol=1e-12,
+                    max_nfev=100,
                 )
                 for i in np.argsort(loss)[:4]
             ]

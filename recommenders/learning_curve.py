@@ -83,15 +83,16 @@ class LearningCurve:
             WrongUsage: Fewer than three different budgets have a finite loss, or one is 0 or less.
         """
         x, y = np.asarray(budget, float), np.asarray(value, float)
-        usable = np.isfinite(x) & np.isfinite(y) if x.shape == y.shape else np.zeros(0, bool)
-        x, y = x[usable], y[usable]
-        if len(set(x.tolist())) < 3 or x.min() <= 0:
+        if x.shape != y.shape or x.ndim != 1:
+            raise WrongUsage(f"a curve has one loss a budget, not {y.shape} at {x.shape} budgets")
+        usable = np.isfinite(x) & np.isfinite(y)
+        x, which = np.unique(x[usable], return_inverse=True)
+        if len(x) < 3 or x[0] <= 0:
             raise WrongUsage(
                 "a learning curve needs finite losses at three or more different budgets above 0, "
-                f"not {len(x)} at {sorted(set(x.tolist()))[:3]}"
+                f"not at {x.tolist()}"
             )
-        x, which = np.unique(x, return_inverse=True)
-        y = np.bincount(which, y) / np.bincount(which)
+        y = np.bincount(which, y[usable]) / np.bincount(which)
         kept = x >= x[-1] / WINDOW
         kept[-4:] = True
         x, y = x[kept], y[kept]
