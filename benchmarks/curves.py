@@ -149,7 +149,8 @@ def to_reach(search: Optimizer, surrogate: Yahpo, target: float) -> tuple[float,
 
     Also the best full-budget loss.
     """
-    spent, best, at = 0.0, np.inf, {None: 0.0}
+    spent, best = 0.0, np.inf
+    at: dict[int | None, float] = {None: 0.0}
     while spent < 2 * CONFIGS * FULL and best > target:
         (trial,) = search.ask(1)
         evaluation = surrogate(trial)
