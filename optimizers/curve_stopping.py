@@ -40,7 +40,7 @@ class CurveStopping:
     or what its curve is expected to come to. A failed trial ends its config. A result that was
     never asked stands on the next budget below, and its config goes on from there.
 
-    A config costs at most `most` where trials are resumed, and a verdict some 5 ms.
+    A config costs at most `most` where trials are resumed, and a verdict some 2 ms.
 
     Args:
         space: Where to search.

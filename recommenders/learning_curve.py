@@ -52,10 +52,13 @@ class LearningCurve:
     either sign, have normal priors; w is a random walk over the logarithm of the budget, by which
     the truth strays from the formula; noise and w have a few possible sizes. Given shape and sizes,
     all is normal: marginal likelihood and prediction are in closed form (universal kriging), and
-    the likelihoods weigh the 15 * 465 predictions.
+    the likelihoods weigh some 6,000 predictions.
 
     What is predicted moves and stretches with the losses, whatever their scale; losses may rise,
-    jump or stay. A fit takes 2 to 5 ms, and 20 ms more for the first curve with its budgets.
+    jump or stay. A fit and a prediction take 1 to 2 ms, the first with its budgets 15 ms more.
+
+    On curves as smooth as a surrogate's its interval of 80 % holds some 60 % of the ends; on real
+    ones (LCDB 1.1) 84 to 90 %.
 
     Args:
         weights: Family to its posterior probability.
