@@ -151,7 +151,7 @@ def _round(value: Any) -> float:
 
 
 def to_reach(search: Optimizer, surrogate: Yahpo, target: float) -> tuple[float, float]:
-    """Epochs until a full-budget loss is at most `target` (50 configs at the most); the best loss."""
+    """Epochs until a full-budget loss is at most `target` (50 configs at most), and the best."""
     spent, best = 0.0, np.inf
     at: dict[int | None, float] = {None: 0.0}
     while spent < CONFIGS * FULL and best > target:

@@ -8,7 +8,7 @@ for its accuracy y_m at the end, and the search that proposed it is told E[y_m] 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -82,15 +82,13 @@ class CurveStopping:
         self._ladder = Ladder(Ledger(space, warm_start, seed), rungs, self._draw)
         self._inner, self._threshold = inner(space, seed=seed), threshold
         self._reached: dict[str, int] = {}  # config to the highest rung asked or told
-        self._waiting: set[str] = (
-            set()
-        )  # configs of which something was told since the last verdict
+        self._waiting: set[str] = set()  # configs to be judged by what was told of them
         self._proposed: dict[str, Trial] = {}
         self._over: dict[str, tuple[Result, float | None]] = {}  # not yet told to `inner`
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials; one that goes on has `resume`."""
-        return list(islice(iter(self._next, None), n))
+        return list(islice(self._trials(), n))
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Verdicts are given at the next ask, so the order of telling has no say in them."""
@@ -98,17 +96,19 @@ class CurveStopping:
             self._reached[result.text] = max(rung, self._reached.get(result.text, 0))
             self._waiting.add(result.text)
 
-    def _next(self) -> Trial | None:
-        config = self._ladder.ledger.next_warm()
-        if config is None:
-            for rung, below in self._standing():
-                self._waiting.discard(below.text)
-                if self._goes_on(rung, below):
-                    self._reached[below.text] = rung + 1
-                    return self._ladder.issue(below.config, rung + 1, below)
-            config = self._ladder.fresh()
-        if config is None:
-            return None
+    def _trials(self) -> Iterator[Trial]:
+        """The warm start, what goes on, and then what is new, as long as there is something."""
+        while (config := self._ladder.ledger.next_warm()) is not None:
+            yield self._begin(config)
+        for rung, below in self._standing():
+            self._waiting.discard(below.text)
+            if self._goes_on(rung, below):
+                self._reached[below.text] = rung + 1
+                yield self._ladder.issue(below.config, rung + 1, below)
+        while (config := self._ladder.fresh()) is not None:
+            yield self._begin(config)
+
+    def _begin(self, config: Config) -> Trial:
         self._reached[canonical_config(config)] = 0
         return self._ladder.issue(config, 0)
 

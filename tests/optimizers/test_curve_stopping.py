@@ -8,7 +8,7 @@ import pytest
 from metadb.errors import WrongUsage
 from metadb.records import Evaluation, Trial
 from metadb.space import check, sample
-from optimizers import CurveStopping, RandomSearch, run
+from optimizers import OPTIMIZERS, CurveStopping, RandomSearch, run
 from recommenders.learning_curve import LearningCurve
 from tests.optimizers.halving import crooked, key, plane, run_unevenly
 
@@ -177,3 +177,12 @@ def test_even_budgets():
 def test_budgets_and_thresholds_out_of_order_are_refused(options):
     with pytest.raises(WrongUsage):
         search(**options)
+
+
+@pytest.mark.parametrize("name", ["grid", "sobol", "tpe", "cma_es", "genetic", "particle_swarm"])
+def test_any_search_may_propose(name):
+    one = search(inner=OPTIMIZERS[name], warm_start=sample(plane(), 2, seed=0))
+    asked = run_unevenly(one, learning, workers=3, trials=90, seed=1)
+    assert len({key(t) for t in asked}) == 90
+    assert any(t.budget == 1.0 for t in asked)
+    assert check(plane(), [t.config for t in asked]) == [None] * 90
