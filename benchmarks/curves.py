@@ -1,6 +1,6 @@
 """Learning curves: where they end, and what ending hopeless trials early saves.
 
-    python -m benchmarks.curves [--data DIR] [--parts FILE]    # about six minutes of one core
+    python -m benchmarks.curves [--data DIR] [--parts FILE]    # about four minutes of one core
 
 With `--parts` every part that is done is kept in a file, and the same command goes on from there.
 
