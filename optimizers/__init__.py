@@ -5,6 +5,7 @@ from __future__ import annotations
 from optimizers.asha import ASHA
 from optimizers.bo import BO
 from optimizers.cma_es import CMAES
+from optimizers.curve_stopping import CurveStopping
 from optimizers.differential_evolution import DifferentialEvolution
 from optimizers.forest_bo import ForestBO
 from optimizers.genetic import Genetic
@@ -35,6 +36,7 @@ OPTIMIZERS = {
     "regularized_evolution": RegularizedEvolution,
     # several budgets
     "asha": ASHA,
+    "curve_stopping": CurveStopping,
     "hyperband": Hyperband,
     "successive_halving": SuccessiveHalving,
 }
@@ -45,6 +47,7 @@ __all__ = [
     "CMAES",
     "OPTIMIZERS",
     "TPE",
+    "CurveStopping",
     "DifferentialEvolution",
     "ForestBO",
     "Genetic",
