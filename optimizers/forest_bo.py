@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metadb.identity import canonical_config
 from metadb.protocols import Floats, Surrogate
 from metadb.records import Config, Evaluation, Trial
-from optimizers.ascent import Ascent, Gain
+from optimizers.ascent import Ascent
 from optimizers.cube import Cube
 from optimizers.ledger import DRAWS, Ledger, Results
+from optimizers.modelled import believing, best_predicted, counted, hope, waiting
 from optimizers.sobol import sequence
-from recommenders.acquisition import log_expected_improvement
 from recommenders.forest import ranked_forest
 from recommenders.surrogate import Fitter
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 KNOWN = 10
 """So many of the best results are looked around."""
-
-LEAST = -1e30
-"""The gain where trees agree that nothing is to be hoped: to be compared, unlike -inf."""
 
 
 class ForestBO:
@@ -83,7 +79,7 @@ class ForestBO:
                 f"share from 0 to 1; got startup={startup}, random={random}"
             )
         self._startup, self._random = startup, random
-        self._fit = ranked_forest if surrogate is None else surrogate
+        self._fitter = ranked_forest if surrogate is None else surrogate
         self._first = sequence(self._cube, seed)
         self._model: tuple[Results, Surrogate] | None = None
 
@@ -105,9 +101,11 @@ class ForestBO:
         if rng.random() < self._random:
             return self._ledger.draw()
         results, model = self._model
+        x = waiting(self._ledger)
+        believed = believing(model, results, x, self._fit)
+        gain = hope(believed, best_predicted(believed, results, x))
         best = np.argsort(results.loss, kind="stable")[:KNOWN]
         known = self._cube.encode([results.configs[i] for i in best])
-        gain = hope(self._believing(results, model), results.x[~np.isnan(results.loss)])
         for config in Ascent(self._cube, self._ledger.encoding, gain).ranked(known, rng):
             if self._ledger.new(config):
                 return config
@@ -122,52 +120,10 @@ class ForestBO:
 
     def _fitted(self) -> tuple[Results, Surrogate] | None:
         """The results that count and their model; None while they are too few."""
-        told = self._ledger.results()
-        ok = ~np.isnan(told.loss)
-        if not self._cube.width:
-            return None
-        for budget in np.unique(told.budget)[::-1]:
-            there = told.budget == budget
-            if there.sum() >= self._startup and (ok[there].any() or not self._startup):
-                return self._modelled(told.take(there))
-        return None if self._startup else self._modelled(told.take(ok))
+        results = counted(self._ledger, self._startup) if self._cube.width else None
+        return None if results is None else (results, self._fit(results.x, results.loss))
 
-    def _modelled(self, results: Results) -> tuple[Results, Surrogate]:
-        return results, self._fit(results.x, results.loss, self._seed(results))
-
-    def _seed(self, results: Results) -> int:
+    def _fit(self, x: Floats, loss: Floats) -> Surrogate:
         """Another forest after each result."""
-        return int(np.random.default_rng([self._ledger.seed, len(results)]).integers(2**31))
-
-    def _believing(self, results: Results, model: Surrogate) -> Surrogate:
-        """The model as if the pending trials had come out as it predicts.
-
-        One that cannot believe is fitted with them at the mean loss (a constant liar; Ginsbourger,
-        Le Riche, Carraro 2010, "Kriging is well-suited to parallelize optimization").
-        """
-        waiting = self._ledger.pending
-        if not waiting:
-            return model
-        configs = [trial.config for trial in waiting]
-        x = self._ledger.encode([canonical_config(config) for config in configs], configs)
-        believe = getattr(model, "believe", None)
-        if believe is not None:
-            believing: Surrogate = believe(x)
-            return believing
-        loss = np.append(results.loss, np.full(len(x), np.nanmean(results.loss)))
-        return self._fit(np.vstack([results.x, x]), loss, self._seed(results))
-
-
-def hope(model: Surrogate, x: Floats) -> Gain:
-    """What the model hopes of points: by itself, or its log EI over the best of what was run.
-
-    Args:
-        x: What was run and did not fail, encoded, (n, width).
-    """
-    own: Gain | None = getattr(model, "gain", None)
-    if own is not None:
-        return own
-    if not len(x):
-        return lambda at: -model.predict(at)[0]
-    best = float(model.predict(x)[0].min())
-    return lambda at: np.maximum(log_expected_improvement(*model.predict(at), best), LEAST)
+        seed = int(np.random.default_rng([self._ledger.seed, len(x)]).integers(2**31))
+        return self._fitter(x, loss, seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,11 +44,6 @@ class Results:
         places = np.arange(len(self))[which]
         configs = tuple(self.configs[i] for i in places)
         return Results(configs, self.x[places], self.loss[places], self.budget[places])
-
-    def digest(self, n: int) -> bytes:
-        """Names the first `n` of them."""
-        parts = (self.x[:n], self.loss[:n], self.budget[:n])
-        return blake2b(b"".join(p.tobytes() for p in parts), digest_size=16).digest()
 
     @property
     def filled(self) -> Floats:
