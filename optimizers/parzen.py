@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -94,6 +95,20 @@ class Scale:
             return self.axis.from_unit(np.clip(places, 0.0, 1.0))
         moved = self.lower + places * (self.upper - self.lower)
         return np.clip(np.rint(np.exp(moved) if self.log else moved), *self.bounds)
+
+
+class Density(Protocol):
+    """What can be drawn from and looked up over hyperparameters."""
+
+    @property
+    def scales(self) -> Sequence[Scale]:
+        """Of its hyperparameters, (d,)."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Places drawn from it, (n, d)."""
+
+    def logpdf(self, x: Floats) -> Floats:
+        """Its logarithm at places `x` (m, d)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
