@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimizers.asha import ASHA
+from optimizers.bohb import BOHB
 from optimizers.cma_es import CMAES
 from optimizers.differential_evolution import DifferentialEvolution
 from optimizers.genetic import Genetic
@@ -31,12 +32,14 @@ OPTIMIZERS = {
     "regularized_evolution": RegularizedEvolution,
     # several budgets
     "asha": ASHA,
+    "bohb": BOHB,
     "hyperband": Hyperband,
     "successive_halving": SuccessiveHalving,
 }
 
 __all__ = [
     "ASHA",
+    "BOHB",
     "CMAES",
     "OPTIMIZERS",
     "TPE",
