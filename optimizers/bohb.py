@@ -23,10 +23,13 @@ from optimizers.density_ratio import propose
 from optimizers.groups import Groups
 from optimizers.ladder import Ladder
 from optimizers.ledger import Ledger
+from optimizers.prior import Prior
 from optimizers.rungs import Rungs
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from recommenders.region import Region
 
 FEW = 3
 """The least number of good configs. The paper has d + 1, which leaves two bad ones at first: its
@@ -51,13 +54,15 @@ class BOHB:
         least: No budget is below it; the rungs are `most`, `most / eta`, `most / eta^2`, ...
         most: The largest budget R, in the unit of the search.
         eta: One config of so many goes up.
+        prior: Of similar tasks; what would be random is drawn around their good configs (a fifth is
+            not), and their density is part of l, less with every result of the modelled rung.
         seed: Same seed, same asks.
         random: The share of new configs that are drawn at random.
         gamma: The share of the good.
         candidates: Drawn for each new config.
 
     Raises:
-        InvalidConfig: A config of the warm start is not legal in the space.
+        InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
         WrongUsage: Not 0 < least <= most, or not 1 < eta; a share or count out of range.
     """
 
@@ -69,6 +74,7 @@ class BOHB:
         least: float = 1 / 27,
         most: float = 1.0,
         eta: float = 3,
+        prior: Region | None = None,
         seed: int = 0,
         random: float = 1 / 3,
         gamma: float = 0.15,
@@ -83,6 +89,7 @@ class BOHB:
         self._ladder = Ladder(self._ledger, rungs, self._draw)
         self._brackets = Brackets(self._ladder, cycle(reversed(range(len(rungs)))))
         self._groups = Groups(self._ledger)
+        self._prior = None if prior is None else Prior(prior, self._groups, self._ledger)
         self._random, self._gamma, self._candidates = random, gamma, candidates
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -97,8 +104,8 @@ class BOHB:
         rng = self._ledger.random(1)
         good, bad = self._split()
         if not len(good) or rng.random() < self._random:
-            return None
-        return propose(self._groups, good, bad, rng, candidates=self._candidates)
+            return None if self._prior is None else self._prior.draw()
+        return propose(self._groups, good, bad, rng, candidates=self._candidates, prior=self._prior)
 
     def _split(self) -> tuple[Floats, Floats]:
         """Places of the good, best first, and of the bad; no good ones: it is too early."""

@@ -70,7 +70,8 @@ class Groups:
         columns, n = as_columns(configs)
         numbers, _ = as_numbers(columns, n, self._axes)
         deactivate(numbers, self._axes)
-        return np.column_stack([s.place(numbers[s.axis.name]) for s in self.scales])
+        places = [s.place(numbers[s.axis.name]) for s in self.scales]
+        return np.column_stack(places) if places else np.empty((n, 0))
 
     def _pilot(self) -> Floats:
         """Places of random configs where conditions make groups, else of none, (m, d)."""
@@ -80,15 +81,23 @@ class Groups:
 
         return self._place(sample(self._ledger.space, PILOTS, self._ledger.seed))
 
-    def choose(self, x: Floats, rng: np.random.Generator, mass: Floats | None = None) -> Bools:
-        """A group, by its share of the mass of places `x`, the space being of mass 1.
+    def choose(
+        self,
+        x: Floats,
+        rng: np.random.Generator,
+        mass: Floats | None = None,
+        *,
+        of_space: float = 1.0,
+    ) -> Bools:
+        """A group, by its share of the mass of places `x` and of the space.
 
         Args:
             mass: Of each place, 1 by default, (n,).
+            of_space: The mass of the space.
         """
         if not self._shares:
             return np.ones(len(self.scales), bool)
-        times = dict(self._shares)
+        times = {of: of_space * share for of, share in self._shares.items()}
         masses = [1.0] * len(x) if mass is None else mass.tolist()
         for row, m in zip(~np.isnan(x), masses, strict=True):
             times[row.tobytes()] = times.get(row.tobytes(), 0.0) + m
@@ -98,14 +107,14 @@ class Groups:
 
     def density(self, x: Floats, group: Bools, weights: Floats | None = None) -> Parzen:
         """The density around those of places `x` (n, d) that are of a group."""
-        mine = _members(x, group)
+        mine = members(x, group)
         return Parzen.fit(
             self._scales_of(group), x[mine][:, group], None if weights is None else weights[mine]
         )
 
     def _scales_of(self, group: Bools) -> list[Scale]:
         """The scales of a group; a choice that leads out of it is next to never drawn there."""
-        pilots = self._pilots[_members(self._pilots, group)]
+        pilots = self._pilots[members(self._pilots, group)]
         scales = [s for s, there in zip(self.scales, group, strict=True) if there]
         for j, (scale, x) in enumerate(zip(scales, pilots[:, group].T, strict=True)):
             if scale.kind == "categorical" and self._ledger.space.children_of[scale.axis.name]:
@@ -140,6 +149,6 @@ class Groups:
         return np.array(places), configs
 
 
-def _members(x: Floats, group: Bools) -> Bools:
+def members(x: Floats, group: Bools) -> Bools:
     """Which rows of `x` (n, d) are of a group."""
     return np.asarray((~np.isnan(x) == group).all(axis=1))

@@ -18,9 +18,12 @@ from metadb.records import Config, Evaluation, Trial
 from optimizers.density_ratio import propose
 from optimizers.groups import Groups
 from optimizers.ledger import Ledger
+from optimizers.prior import Prior
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from recommenders.region import Region
 
 
 class TPE:
@@ -43,13 +46,15 @@ class TPE:
     Args:
         space: Where to search.
         warm_start: Configs asked first and in order.
+        prior: Of similar tasks; until there is a model configs are drawn around their good ones (a
+            fifth is not), then their density is part of l, less with every result.
         seed: Same seed and same results, same asks.
         startup: Results before the first model.
         gamma, most_good: The share and the greatest number of the good.
         candidates: Drawn for each trial.
 
     Raises:
-        InvalidConfig: A config of the warm start is not legal in the space.
+        InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
         ValueError: `gamma` is not in (0, 1), or a count is less than 1.
     """
 
@@ -58,6 +63,7 @@ class TPE:
         space: ConfigurationSpace,
         *,
         warm_start: Sequence[Config] = (),
+        prior: Region | None = None,
         seed: int = 0,
         startup: int = 10,
         gamma: float = 0.1,
@@ -73,6 +79,7 @@ class TPE:
         self._startup, self._gamma, self._most_good = startup, gamma, most_good
         self._candidates = candidates
         self._groups = Groups(self._ledger)
+        self._prior = None if prior is None else Prior(prior, self._groups, self._ledger)
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials; fewer once a finite space is used up."""
@@ -85,9 +92,14 @@ class TPE:
     def _next(self) -> Config | None:
         good, bad = self._split()
         if not len(good):
-            return self._ledger.draw()
+            return self._ledger.draw() if self._prior is None else self._prior.draw()
         config = propose(
-            self._groups, good, bad, self._ledger.random(1), candidates=self._candidates
+            self._groups,
+            good,
+            bad,
+            self._ledger.random(1),
+            candidates=self._candidates,
+            prior=self._prior,
         )
         return self._ledger.draw() if config is None else config
 
