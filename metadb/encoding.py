@@ -61,6 +61,10 @@ class Encoding:
             place = min(why)
             raise InvalidConfig(f"config {place} cannot be encoded: {why[place]}")
         deactivate(numbers, self._axes)
+        return self.write(numbers, n)
+
+    def write(self, numbers: Mapping[str, Floats], n: int) -> Floats:
+        """The matrix (n, width) of configs given as numbers of each axis, NaN where inactive."""
         x = np.zeros((n, self.width))
         for name, axis in self._axes.items():
             _write(axis, numbers[name], x)

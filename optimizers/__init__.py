@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimizers.asha import ASHA
+from optimizers.bo import BO
 from optimizers.bohb import BOHB
 from optimizers.cma_es import CMAES
 from optimizers.differential_evolution import DifferentialEvolution
@@ -23,6 +24,7 @@ OPTIMIZERS = {
     "random": RandomSearch,
     "sobol": Sobol,
     # a model of the loss
+    "bo": BO,
     "tpe": TPE,
     # evolution
     "cma_es": CMAES,
@@ -39,6 +41,7 @@ OPTIMIZERS = {
 
 __all__ = [
     "ASHA",
+    "BO",
     "BOHB",
     "CMAES",
     "OPTIMIZERS",

@@ -218,3 +218,46 @@ def _bounds(p: int) -> Floats:
     low = np.concatenate([np.full(p - 3, np.log(1e-2)), [np.log(1e-2), np.log(1e-6), -3.0]])
     high = np.concatenate([np.full(p - 3, np.log(1e4)), [np.log(1e2), np.log(4.0), 3.0]])
     return np.stack([low, high])
+
+
+def sought(points: Points, prior: Prior, starts: Floats, *, iterations: int = 60) -> Floats:
+    """Theta of greatest posterior density of one task, sought from several starts at once, (p,).
+
+    L-BFGS on the sum over the starts, each likelihood a member of one batch: for one task it needs
+    fewer likelihoods than `maximise`, and starts near its end where theta is known of fewer points.
+
+    Args:
+        points: Of a single task. starts: (starts, p).
+
+    Nocedal 1980, "Updating quasi-Newton matrices with limited storage".
+    """
+    import torch
+    from scipy.optimize import minimize
+
+    r, p = starts.shape
+    x, y, mask = (t.expand(r, *t.shape[1:]) for t in (points.x, points.y, points.mask))
+    many = Points(x, y, mask)
+    centre, sd = many.tensor(prior.centre), many.tensor(prior.sd)
+    low, high = _bounds(p)
+
+    def density(flat: Floats) -> tuple[Tensor, Tensor]:
+        theta = many.tensor(flat.reshape(r, p))
+        value, slope = log_likelihood(many, theta)
+        off = (theta - centre) / sd
+        return value - 0.5 * off.square().sum(-1), slope - off / sd
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        try:
+            value, slope = density(flat)
+        except RuntimeError:  # not positive definite: a step too far
+            return np.inf, np.zeros(r * p)
+        return -float(value.sum()), -slope.cpu().numpy().ravel()
+
+    with torch.inference_mode():
+        begin = np.clip(starts, low, high).ravel()
+        bounds = list(zip(np.tile(low, r), np.tile(high, r), strict=True))
+        options = {"maxiter": iterations, "ftol": 1e-6}
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        value = density(found.x)[0].cpu().numpy()
+    # The last digits hang on the machine's arithmetic; rounded, they do not.
+    return np.asarray(np.round(found.x.reshape(r, p)[int(np.argmax(value))], 6))

@@ -88,9 +88,7 @@ def test_conditions_and_clauses_are_kept_and_good_groups_come_first():
         return Evaluation(trial, 1.0 - (trial.config["kind"] == "a") + trial.config.get("rate", 1))
 
     for search in (RandomSearch, TPE, CMAES, Hyperband, BOHB):
-        asked = [
-            t.config for t in search(crooked(), prior=region(crooked(), loss), seed=1).ask(40)
-        ]
+        asked = [t.config for t in search(crooked(), prior=region(crooked(), loss), seed=1).ask(40)]
         assert check(crooked(), asked) == [None] * 40
         assert sum(c["kind"] == "a" and c["rate"] < 0.5 for c in asked) > 20, search
 
