@@ -55,7 +55,7 @@ class BOHB:
         most: The largest budget R, in the unit of the search.
         eta: One config of so many goes up.
         prior: Of similar tasks; what would be random is drawn around their good configs (a fifth is
-            not), and their density is part of l, less with every result of the modelled rung.
+            not), and their density counts in the model, less with every result of its rung.
         seed: Same seed, same asks.
         random: The share of new configs that are drawn at random.
         gamma: The share of the good.

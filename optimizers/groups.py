@@ -55,16 +55,14 @@ class Groups:
             return len(self.scales)
         return int((~np.isnan(self._pilots)).sum(axis=1).max())
 
-    def share(self, group: Bools) -> float:
-        """The group's share of the space, 1 where there is one only."""
-        return self._shares.get(group.tobytes(), 0.0) if self._shares else 1.0
-
     def places(self, configs: Sequence[tuple[str, Config]]) -> Floats:
         """Where configs lie (n, d), remembered under their canonical texts, which come first."""
         new = {text: config for text, config in configs if text not in self._placed}
         if new:
             self._placed.update(zip(new, self._place(list(new.values())), strict=True))
-        return np.array([self._placed[text] for text, _ in configs]).reshape(-1, len(self.scales))
+        return np.array([self._placed[text] for text, _ in configs]).reshape(
+            len(configs), len(self.scales)
+        )
 
     def _place(self, configs: Sequence[Config]) -> Floats:
         columns, n = as_columns(configs)
@@ -107,14 +105,14 @@ class Groups:
 
     def density(self, x: Floats, group: Bools, weights: Floats | None = None) -> Parzen:
         """The density around those of places `x` (n, d) that are of a group."""
-        mine = members(x, group)
+        mine = _members(x, group)
         return Parzen.fit(
             self._scales_of(group), x[mine][:, group], None if weights is None else weights[mine]
         )
 
     def _scales_of(self, group: Bools) -> list[Scale]:
         """The scales of a group; a choice that leads out of it is next to never drawn there."""
-        pilots = self._pilots[members(self._pilots, group)]
+        pilots = self._pilots[_members(self._pilots, group)]
         scales = [s for s, there in zip(self.scales, group, strict=True) if there]
         for j, (scale, x) in enumerate(zip(scales, pilots[:, group].T, strict=True)):
             if scale.kind == "categorical" and self._ledger.space.children_of[scale.axis.name]:
@@ -149,6 +147,6 @@ class Groups:
         return np.array(places), configs
 
 
-def members(x: Floats, group: Bools) -> Bools:
+def _members(x: Floats, group: Bools) -> Bools:
     """Which rows of `x` (n, d) are of a group."""
     return np.asarray((~np.isnan(x) == group).all(axis=1))

@@ -1,10 +1,8 @@
 """A prior from past tasks: new configs around the good ones of similar tasks, and their density.
 
-Everything stays reachable: a share of the draws is from the space's own priors. Weighing such a
-prior the less the more is known follows Hvarfner, Stoll, Souza, Lindauer, Hutter, Nardi 2022,
-"piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization", and Souza,
-Nardi, Oliveira, Olukotun, Lindauer, Hutter 2021, "Bayesian Optimization with a Prior for the
-Optimum".
+Everything stays reachable: a share of the draws is from the space's own priors, as in Hvarfner,
+Stoll, Souza, Lindauer, Hutter, Nardi 2022, "piBO", and Souza, Nardi, Oliveira, Olukotun, Lindauer,
+Hutter 2021, "Bayesian Optimization with a Prior for the Optimum".
 """
 
 from __future__ import annotations
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 
 RANDOM = 0.2
 """The share of configs drawn from the space's own priors."""
-
-EVIDENCE = 10.0
-"""The prior weighs as much as so many results."""
 
 
 class Prior:

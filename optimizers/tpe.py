@@ -47,9 +47,9 @@ class TPE:
         space: Where to search.
         warm_start: Configs asked first and in order.
         prior: Of similar tasks; until there is a model configs are drawn around their good ones (a
-            fifth is not), then their density is part of l, less with every result.
+            fifth is not), then their density counts too, less with every result.
         seed: Same seed and same results, same asks.
-        startup: Results before the first model.
+        startup: Results before the first model; None: 10, with a prior 5.
         gamma, most_good: The share and the greatest number of the good.
         candidates: Drawn for each trial.
 
@@ -65,11 +65,13 @@ class TPE:
         warm_start: Sequence[Config] = (),
         prior: Region | None = None,
         seed: int = 0,
-        startup: int = 10,
+        startup: int | None = None,
         gamma: float = 0.1,
         most_good: int = 25,
         candidates: int = 24,
     ) -> None:
+        if startup is None:
+            startup = 10 if prior is None else 5
         if not 0 < gamma < 1 or min(startup, most_good, candidates) < 1:
             raise ValueError(
                 f"gamma must lie between 0 and 1, the counts be 1 or more; got gamma={gamma}, "

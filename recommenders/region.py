@@ -64,7 +64,7 @@ class Region:
         history: History,
         task: Task | None = None,
         *,
-        share: float = 0.1,
+        share: float = 0.05,
         most: int = 300,
         seed: int = 0,
         observed: Sequence[Evaluation] = (),
