@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metadb.axes import Axis, Floats, axes_of
 from metadb.clauses import deactivate
@@ -42,6 +43,12 @@ class Encoding:
     def width(self) -> int:
         """The number of columns."""
         return len(self.names)
+
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """Which hyperparameter each column is of, counted from 0, (width,)."""
+        wide = [len(axis.column_names) for axis in self._axes.values() if axis.column_names]
+        return np.repeat(np.arange(len(wide)), wide)
 
     def encode(self, configs: Sequence[Config] | Columns) -> Floats:
         """The configs as a matrix, shape (n, width).

@@ -24,7 +24,7 @@ from optimizers.cube import Cube
 from optimizers.ledger import DRAWS, Ledger, Results
 from optimizers.sobol import sequence
 from recommenders.acquisition import ACQUISITIONS
-from recommenders.matern import Points, Prior, sought
+from recommenders.matern import Points, Prior, sought, spread
 from recommenders.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ class BO:
     """Ask where a Gaussian process hopes most.
 
     The first `startup` configs are those of a Sobol sequence. Then y = f(x) + noise with a
-    Matern-5/2 kernel, one scale a column of the encoding (choices are one-hot, what is inactive
-    lies outside of [0, 1]), hyperparameters of greatest posterior density: sought at the 1.1-fold
-    of the results they were last sought at, from where they were then. What is asked hangs on what
-    was told, not on when. Pending trials are believed to come out as predicted, so that parallel
-    asks differ. A failed trial counts as the worst; results at less than the largest budget told
-    are left out.
+    Matern-5/2 kernel, one scale a hyperparameter (choices are one-hot, what is inactive lies
+    outside of [0, 1]). The kernel's hyperparameters have the greatest posterior density: they are
+    sought at the 1.1-fold of the results they were last sought at, from where they were then. What
+    is asked hangs on what was told, not on when. Pending trials are believed to come out as
+    predicted, so that parallel asks differ. A failed trial counts as the worst; results at less
+    than the largest budget told are left out.
 
     Args:
         space: Where to search.
@@ -102,6 +102,7 @@ class BO:
         few = min(max(5, self._cube.width), 10) if surrogate is None else 1
         self._startup = startup or few
         self._first = sequence(self._cube, seed)
+        self._groups = self._ledger.encoding.groups
         self._sought: list[tuple[int, bytes, Floats]] = []  # results, their digest, theta
         self._results: Results | None = None
         self._model: Posterior | None = None
@@ -152,7 +153,8 @@ class BO:
             return self._ascent(model, float(model.predict(seen)[0].min())).ranked
         if self._model is None:
             y = scaled(results.filled)
-            self._model = Posterior.of(results.x, y, self._theta(results), device=self._device)
+            theta = spread(self._theta(results), self._groups)
+            self._model = Posterior.of(results.x, y, theta, device=self._device)
         posterior = self._model
         best = float(posterior.predict(results.x)[0].min())
         for row in x:
@@ -187,7 +189,7 @@ class BO:
 
     def _theta(self, results: Results) -> Floats:
         """Hyperparameters of the results: a pure function of them, whatever was asked before."""
-        prior = Prior.vanilla(results.x.shape[1])
+        prior = Prior.vanilla(int(self._groups.max(initial=-1)) + 1)
         theta, size, nth = prior.start, self._startup, 0
         while size <= len(results):
             digest = results.digest(size)
@@ -196,7 +198,7 @@ class BO:
                 y, mask = scaled(first.filled), np.ones((1, size))
                 points = Points.of(first.x[None], y[None], mask, self._device)
                 starts = np.stack([theta, prior.start][: 2 if size < MANY else 1])
-                self._sought[nth:] = [(size, digest, sought(points, prior, starts))]
+                self._sought[nth:] = [(size, digest, sought(points, prior, starts, self._groups))]
             theta = self._sought[nth][2]
             size, nth = max(size + 1, int(np.ceil(size * GROWTH))), nth + 1
         return theta

@@ -220,14 +220,18 @@ def _bounds(p: int) -> Floats:
     return np.stack([low, high])
 
 
-def sought(points: Points, prior: Prior, starts: Floats, *, iterations: int = 60) -> Floats:
+def sought(
+    points: Points, prior: Prior, starts: Floats, groups: Any, *, iterations: int = 60
+) -> Floats:
     """Theta of greatest posterior density of one task, sought from several starts at once, (p,).
 
     L-BFGS on the sum over the starts, each likelihood a member of one batch: for one task it needs
     fewer likelihoods than `maximise`, and starts near its end where theta is known of fewer points.
 
     Args:
-        points: Of a single task. starts: (starts, p).
+        points: Of a single task, x (1, n, d).
+        prior: Of the g + 3 free numbers. starts: Where the search begins, (starts, g + 3).
+        groups: Columns of x with the same number here, 0 to g - 1, share a scale, (d,).
 
     Nocedal 1980, "Updating quasi-Newton matrices with limited storage".
     """
@@ -239,12 +243,14 @@ def sought(points: Points, prior: Prior, starts: Floats, *, iterations: int = 60
     many = Points(x, y, mask)
     centre, sd = many.tensor(prior.centre), many.tensor(prior.sd)
     low, high = _bounds(p)
+    to = torch.as_tensor(spread(np.arange(p), groups), device=x.device)
 
     def density(flat: Floats) -> tuple[Tensor, Tensor]:
         theta = many.tensor(flat.reshape(r, p))
-        value, slope = log_likelihood(many, theta)
+        value, slope = log_likelihood(many, theta[:, to])
         off = (theta - centre) / sd
-        return value - 0.5 * off.square().sum(-1), slope - off / sd
+        own = torch.zeros_like(theta).index_add_(1, to, slope)
+        return value - 0.5 * off.square().sum(-1), own - off / sd
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         try:
@@ -261,3 +267,8 @@ def sought(points: Points, prior: Prior, starts: Floats, *, iterations: int = 60
         value = density(found.x)[0].cpu().numpy()
     # The last digits hang on the machine's arithmetic; rounded, they do not.
     return np.asarray(np.round(found.x.reshape(r, p)[int(np.argmax(value))], 6))
+
+
+def spread(theta: Any, groups: Any) -> Any:
+    """Theta (g + 3,) with the scale of its group for each of the d columns, (d + 3,)."""
+    return np.concatenate([theta[:-3][groups], theta[-3:]])

@@ -8,7 +8,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from recommenders.acquisition import ACQUISITIONS
-from recommenders.matern import JITTER, Points, Prior, log_likelihood, maximise, sought
+from recommenders.matern import JITTER, Points, Prior, log_likelihood, maximise, sought, spread
 from recommenders.posterior import Posterior
 
 D, N = 3, 25
@@ -135,9 +135,27 @@ def test_theta_is_sought_where_the_density_is_greatest(device):
         off = (theta - prior.centre) / prior.sd
         return float(log_likelihood(points, points.tensor(theta[None]))[0]) - 0.5 * off @ off
 
-    found = sought(points, prior, starts)
+    found = sought(points, prior, starts, np.arange(D))
     long = maximise(points, prior, steps=600).theta[0]
     assert density(found) >= density(long) - 1e-3
+    for j in range(len(found)):
+        for step in (-0.05, 0.05):
+            assert density(found + step * np.eye(len(found))[j]) <= density(found) + 1e-4
+
+
+def test_columns_of_a_group_share_their_scale():
+    x, y = told()
+    points = Points.of(x[None], y[None], np.ones((1, N)), "cpu")
+    prior, groups = Prior.vanilla(2), np.array([0, 1, 1])
+    found = sought(points, prior, np.stack([prior.start, prior.centre]), groups)
+    assert spread(found, groups).shape == (D + 3,)
+    assert spread(found, groups)[1] == spread(found, groups)[2]
+
+    def density(theta):
+        off = (theta - prior.centre) / prior.sd
+        whole = points.tensor(spread(theta, groups)[None])
+        return float(log_likelihood(points, whole)[0]) - 0.5 * off @ off
+
     for j in range(len(found)):
         for step in (-0.05, 0.05):
             assert density(found + step * np.eye(len(found))[j]) <= density(found) + 1e-4
