@@ -34,7 +34,7 @@ class Prior:
 
     Args:
         region: Of similar tasks; configs that the space does not hold are left out.
-        groups: Of the search's space.
+        groups, ledger: Of the search.
 
     Raises:
         InvalidConfig: The space holds none of the configs.
