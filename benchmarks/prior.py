@@ -164,7 +164,6 @@ def main() -> None:
                 Yahpo(options.data, scenario, name), history, options.seeds
             ):
                 found.setdefault(label, []).append(regret)
-                print(scenario, name, label, regret.mean(axis=0).round(4), flush=True)
         regrets = {label: np.array(one) for label, one in found.items()}
         figures[scenario] = {"tasks": len(tasks)} | summary(regrets)
     figures["minutes"] = round((time.perf_counter() - start) / 60, 1)
