@@ -52,6 +52,7 @@ bench: setup
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.metafeatures_parity --data $(SHARED)/tabular
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.lcdb --data $(SHARED)/lcdb11
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.yahpo --data $(SHARED)/yahpo
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.curves --data $(SHARED)
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)
 
 # Real data of others, which lie beside the checkout and are no part of it: each source reads its
