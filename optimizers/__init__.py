@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optimizers.asha import ASHA
 from optimizers.bo import BO
+from optimizers.bohb import BOHB
 from optimizers.cma_es import CMAES
 from optimizers.curve_stopping import CurveStopping
 from optimizers.differential_evolution import DifferentialEvolution
@@ -36,6 +37,7 @@ OPTIMIZERS = {
     "regularized_evolution": RegularizedEvolution,
     # several budgets
     "asha": ASHA,
+    "bohb": BOHB,
     "curve_stopping": CurveStopping,
     "hyperband": Hyperband,
     "successive_halving": SuccessiveHalving,
@@ -44,6 +46,7 @@ OPTIMIZERS = {
 __all__ = [
     "ASHA",
     "BO",
+    "BOHB",
     "CMAES",
     "OPTIMIZERS",
     "TPE",
