@@ -85,12 +85,15 @@ class Process:
         self._function: Function | None = None
         self._n_oom = 0
 
-    def load(self, function: Function) -> None:
-        """Start the process where there is none, and send it the function."""
+    def start(self) -> None:
+        """Start the process where there is none."""
         if self._process is not None and self._process.exitcode is not None:
             self._bury()
         if self._process is None:
-            self._start()
+            self._spawn()
+
+    def load(self, function: Function) -> None:
+        """Send it the function."""
         if self._function is function:
             return
         self._function = None
@@ -127,7 +130,7 @@ class Process:
         self.kill()
         self._bury()
 
-    def _start(self) -> None:
+    def _spawn(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._n_oom = _oom_kills()
         self._pipe, theirs = context.Pipe()
