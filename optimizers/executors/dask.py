@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from metadb.errors import MetadbError, WrongUsage
-from optimizers.executors.local import cores
+from optimizers.executors.local import MAIN_GUARD, cores, refuse_import
 from optimizers.executors.workers import (
     Died,
     Expired,
@@ -62,20 +62,14 @@ class Dask(Workers):
         distributed = library("distributed", "dask")
         if workers is not None and workers < 1:
             raise WrongUsage(f"{workers} workers cannot run a trial")
-        self._mine = ExitStack()
-        if client is None:
-            self._mine.enter_context(library("dask", "dask").config.set(OWN))
-            client = self._mine.enter_context(
-                distributed.LocalCluster(
-                    n_workers=workers or cores(),
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
-        if not isinstance(client, distributed.Client):
-            client = self._mine.enter_context(distributed.Client(client, set_as_default=False))
+        with ExitStack() as mine:
+            if client is None:
+                refuse_import()
+                mine.enter_context(library("dask", "dask").config.set(OWN))
+                client = mine.enter_context(_cluster(distributed, workers or cores()))
+            if not isinstance(client, distributed.Client):
+                client = mine.enter_context(distributed.Client(client, set_as_default=False))
+            self._mine = mine.pop_all()
         places = Places(client)
         n = workers or max(1, len(client.nthreads()))
         slots: list[Worker] = [Slot(distributed, client, places) for _ in range(n)]
@@ -86,6 +80,19 @@ class Dask(Workers):
         super().shutdown(wait, cancel_futures=cancel_futures)
         if wait:
             self._mine.close()
+
+
+def _cluster(distributed: Any, n: int) -> Any:
+    try:
+        return distributed.LocalCluster(
+            n_workers=n,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise WrongUsage(f"no Dask worker can start ({error}): {MAIN_GUARD}") from error
 
 
 class Places:

@@ -52,8 +52,7 @@ def processes(environments: Sequence[Mapping[str, str]], threads: int) -> list[W
     """A worker process for each environment."""
     if not environments or threads < 1:
         raise WrongUsage(f"{len(environments)} workers of {threads} threads cannot run a trial")
-    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
-        raise WrongUsage(MAIN_GUARD)
+    refuse_import()
     number = dict.fromkeys(THREADS, str(threads))
     return [Process(number | dict(environment)) for environment in environments]
 
@@ -62,6 +61,12 @@ MAIN_GUARD = (
     "a script that runs trials in other processes is imported by each of them; keep what it does "
     'under `if __name__ == "__main__":`'
 )
+
+
+def refuse_import() -> None:
+    """Raise where a worker process runs this only since it imports the script of its parent."""
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        raise WrongUsage(MAIN_GUARD)
 
 
 def cores() -> int:

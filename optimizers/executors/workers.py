@@ -168,9 +168,7 @@ class Workers(Executor):
             for worker in busy:
                 dropped += self._running[worker]
                 self._running[worker] = []
-        for call in dropped:
-            if not call.future.cancel():
-                call.future.set_exception(CancelledError())
+        _drop(dropped)
         for worker in busy:
             worker.kill()
 
@@ -182,8 +180,7 @@ class Workers(Executor):
             if cancel_futures:
                 self._waiting.clear()
             self._changed.notify_all()
-        for call in dropped:
-            call.future.cancel()
+        _drop(dropped)
         if wait:
             for thread in self._threads:
                 thread.join()
@@ -289,6 +286,12 @@ class Workers(Executor):
                 call.future.set_result(value)
             else:
                 call.future.set_exception(value)
+
+
+def _drop(calls: Sequence[_Call]) -> None:
+    for call in calls:
+        if not call.future.cancel():  # it was running, for all that others know
+            call.future.set_exception(CancelledError())
 
 
 def _fit(batch: Sequence[_Call], call: _Call) -> bool:
