@@ -5,7 +5,9 @@ from __future__ import annotations
 from optimizers.asha import ASHA
 from optimizers.bo import BO
 from optimizers.cma_es import CMAES
+from optimizers.curve_stopping import CurveStopping
 from optimizers.differential_evolution import DifferentialEvolution
+from optimizers.forest_bo import ForestBO
 from optimizers.genetic import Genetic
 from optimizers.grid import Grid
 from optimizers.hyperband import Hyperband
@@ -25,6 +27,7 @@ OPTIMIZERS = {
     # a model of the loss
     "bo": BO,
     "tpe": TPE,
+    "forest_bo": ForestBO,
     # evolution
     "cma_es": CMAES,
     "differential_evolution": DifferentialEvolution,
@@ -33,6 +36,7 @@ OPTIMIZERS = {
     "regularized_evolution": RegularizedEvolution,
     # several budgets
     "asha": ASHA,
+    "curve_stopping": CurveStopping,
     "hyperband": Hyperband,
     "successive_halving": SuccessiveHalving,
 }
@@ -43,7 +47,9 @@ __all__ = [
     "CMAES",
     "OPTIMIZERS",
     "TPE",
+    "CurveStopping",
     "DifferentialEvolution",
+    "ForestBO",
     "Genetic",
     "Grid",
     "Hyperband",

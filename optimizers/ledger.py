@@ -169,7 +169,7 @@ class Ledger:
         for _ in range(DRAWS + len(self._known)):  # an earlier run with this seed drew the same
             if not self._drawn:
                 self._n_drawn += 1
-                stream = self.seed * 1_000_003 + self._n_drawn
+                stream = (self.seed * 1_000_003 + self._n_drawn) % 2**32
                 self._drawn = sample(self.space, DRAWS, stream)[::-1]
             config = self._drawn.pop()
             if self.new(config):
