@@ -17,6 +17,7 @@ from benchmarks import page_optimizers as optimizers
 from benchmarks.machine import RESULTS
 from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
+from benchmarks.page_running import overhead
 from benchmarks.page_sources import SECTIONS
 
 ROOT = RESULTS.parents[1]
@@ -182,6 +183,7 @@ def sources() -> list[str]:
         "no_harm": ("Where the past teaches nothing", no_harm),
         "recommender_speed": ("Speed of the recommenders", speed),
         "importance": ("Importances of hyperparameters", importances),
+        "run_overhead": ("Running trials", overhead),
         "optimizer_quality": ("Optimisers beside their peers", optimizers.quality),
         "warm_search": ("Searches that know other tasks", optimizers.warm),
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
