@@ -112,8 +112,8 @@ class Ledger:
         return bool(self._queue)
 
     def random(self, *stream: int) -> np.random.Generator:
-        """A generator that depends on the seed, how much was asked, and `stream`."""
-        return np.random.default_rng([self.seed, self.n_asked, *stream])
+        """A generator that depends on the seed, the next trial's id, and `stream`."""
+        return np.random.default_rng([self.seed, self._next_id, *stream])
 
     def ask(
         self, n: int, propose: Callable[[], Config | None], *, budget: float = 1.0

@@ -23,6 +23,9 @@ NAMES = [
     *(n + PRIOR for n in OPTIMIZERS if "prior" in inspect.signature(OPTIMIZERS[n]).parameters),
 ]
 
+OWN_STATE = {"cma_es", "differential_evolution", "particle_swarm", "cma_es" + PRIOR}
+"""Their points move from generation to generation, and an evaluation does not tell how far."""
+
 
 def region(space):
     """Of three tasks that ran twenty random configs each, of random losses."""
@@ -175,3 +178,20 @@ def test_what_was_never_asked_teaches_or_is_refused_in_a_sentence(name):
     assert min(t.id for t in asked) > 111
     with pytest.raises(InvalidConfig, match="told evaluation 0"):
         optimizer.tell([Evaluation(Trial({"learner": "none"}, 1.0, 7), 0.5)])
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OWN_STATE))
+def test_it_goes_on_as_if_it_had_never_been_interrupted(name):
+    whole = search(name, seed=5)
+    done = []
+    for _ in range(25):
+        evaluations = results(whole.ask(1))
+        whole.tell(evaluations)
+        done += evaluations
+    again = search(name, seed=5)
+    again.tell(done)
+    for _ in range(2):
+        trials = whole.ask(1)
+        assert again.ask(1) == trials
+        whole.tell(results(trials))
+        again.tell(results(trials))
