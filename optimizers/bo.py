@@ -25,8 +25,8 @@ from optimizers.ledger import DRAWS, Ledger, Results
 from optimizers.modelled import believing, best_predicted, counted, hope, waiting
 from optimizers.sobol import sequence
 from recommenders.acquisition import ACQUISITIONS, Acquisition
-from recommenders.matern import Points, Prior, sought, spread
 from recommenders.posterior import Posterior
+from recommenders.relevance import Relevance
 from recommenders.surrogate import Fitter
 
 if TYPE_CHECKING:
@@ -44,20 +44,18 @@ NEAR = 5
 GROWTH = 1.1
 """Hyperparameters are sought again when the results are so many times as many."""
 
-MANY = 100
-"""With fewer results the search of hyperparameters also starts at the centre of their prior."""
-
 
 class BO:
     """Ask where a Gaussian process hopes most.
 
     The first `startup` configs are those of a Sobol sequence. Then y = f(x) + noise with a
-    Matern-5/2 kernel, one scale a hyperparameter (choices are one-hot, what is inactive lies
-    outside of [0, 1]). The kernel's hyperparameters have the greatest posterior density: they are
-    sought at the 1.1-fold of the results they were last sought at, from where they were then. What
-    is asked hangs on what was told, not on when. Pending trials are believed to come out as
-    predicted, so that parallel asks differ. A failed trial counts as the worst. Of several budgets
-    the largest counts at which `startup` results are in.
+    Matern-5/2 kernel over the encoding: choices are one-hot, what is inactive lies outside of
+    [0, 1]; a scale a hyperparameter, or one for all while the results are too few to tell. Its
+    hyperparameters have the greatest posterior density: sought at the 1.1-fold of the results they
+    were last sought at, from where they were then. What is asked hangs on what was told, not on
+    when. Pending trials are believed to come out as predicted, so that parallel asks differ. A
+    failed trial counts as the worst. Of several budgets the largest counts at which `startup`
+    results are in.
 
     Args:
         space: Where to search.
@@ -100,7 +98,7 @@ class BO:
         self._startup = startup
         self._first = sequence(self._cube, seed)
         self._groups = self._ledger.encoding.groups
-        self._sought: list[tuple[bytes, Floats]] = []  # the digest of results, and theta
+        self._sought: list[tuple[bytes, Relevance]] = []  # the digest of results
         self._model: tuple[Results, Surrogate] | None = None
 
     def ask(self, n: int = 1) -> list[Trial]:
@@ -143,8 +141,7 @@ class BO:
         if self._surrogate is not None:
             return self._surrogate(x, loss, self._ledger.seed)
         filled = np.where(np.isnan(loss), np.nanmax(loss), loss)
-        theta = spread(self._theta(x, filled), self._groups)
-        return Posterior.of(x, scaled(filled), theta, device=self._device)
+        return Posterior.of(x, scaled(filled), self._theta(x, filled), device=self._device)
 
     def _hoped(self, model: Surrogate, best: float | None, known: Floats) -> Iterator[Config]:
         """Legal configs, those to be hoped most of first."""
@@ -166,19 +163,19 @@ class BO:
 
     def _theta(self, x: Floats, loss: Floats) -> Floats:
         """Hyperparameters of the results: a pure function of them, whatever was asked before."""
-        prior = Prior.vanilla(int(self._groups.max(initial=-1)) + 1)
-        theta, size, nth = prior.start, self._startup, 0
+        found: Relevance | None = None
+        size, nth = self._startup, 0
         while size <= len(x):
             name = x[:size].tobytes() + loss[:size].tobytes()
             digest = blake2b(name, digest_size=16).digest()
             if nth == len(self._sought) or self._sought[nth][0] != digest:
-                y, mask = scaled(loss[:size])[None], np.ones((1, size))
-                points = Points.of(x[None, :size], y, mask, self._device)
-                starts = np.stack([theta, prior.start][: 2 if size < MANY else 1])
-                self._sought[nth:] = [(digest, sought(points, prior, starts, self._groups))]
-            theta = self._sought[nth][1]
+                y = scaled(loss[:size])
+                found = Relevance.of(x[:size], y, self._groups, found, self._device)
+                self._sought[nth:] = [(digest, found)]
+            found = self._sought[nth][1]
             size, nth = max(size + 1, int(np.ceil(size * GROWTH))), nth + 1
-        return theta
+        assert found is not None  # as many as `startup` are there
+        return found.theta
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,11 @@ class Prior:
         start[:d] -= 3.0  # the mode of a log-normal density is at exp(centre - sd^2)
         return cls(centre, sd, start)
 
+    def shared(self) -> Prior:
+        """That of a process with one scale: of the first one."""
+        last = [0, -3, -2, -1]
+        return Prior(self.centre[last], self.sd[last], self.start[last])
+
     @classmethod
     def learnt(cls, hyper: Hyperparameters, *, least: float = 0.3) -> Self:
         """What was found on past tasks: their median, and how much they differ."""
