@@ -17,7 +17,7 @@ from metadb.protocols import Floats
 from recommenders.matern import Points, Prior, log_likelihood, sought, spread
 
 MANY = 100
-"""With fewer results the search of many scales also starts where their prior is densest."""
+"""With fewer results the search also starts where the prior is densest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +44,11 @@ class Relevance:
         points = Points.of(x[None], y[None], np.ones((1, n)), device)
         prior = Prior.vanilla(int(groups.max(initial=-1)) + 1)
         shared = prior.shared()
+        starts = 2 if n < MANY else 1
         first = np.stack([prior.start if before is None else before.each, prior.start])
-        each = sought(points, prior, first[: 2 if n < MANY else 1], groups)
-        start = np.stack([shared.start if before is None else before.one, shared.start])
-        one = sought(points, shared, start, all_alike)
+        each = sought(points, prior, first[:starts], groups)
+        first = np.stack([shared.start if before is None else before.one, shared.start])
+        one = sought(points, shared, first[:starts], all_alike)
         theta = [spread(each, groups), spread(one, all_alike)]
         value = [float(log_likelihood(points, points.tensor(t[None]))[0]) for t in theta]
         worth = [v - len(p) / 2 * np.log(n) for v, p in zip(value, (each, one), strict=True)]
