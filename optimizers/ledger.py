@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 DRAWS = 100
-"""So many known draws in a row say that the space is as good as used up."""
+"""So many known draws in a row say that the space is as good as used up; so many come at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +91,8 @@ class Ledger:
         self._known: set[str] = set()
         self._next_id = 0
         self._n_drawn = 0
+        self._drawn: list[Config] = []
+        self._x: dict[str, Floats] = {}  # what was encoded, so that it is encoded once
 
     @property
     def n_asked(self) -> int:
@@ -152,8 +154,11 @@ class Ledger:
         from metadb.space import sample
 
         for _ in range(DRAWS + len(self._known)):  # an earlier run with this seed drew the same
-            self._n_drawn += 1
-            config = sample(self.space, 1, self.seed * 1_000_003 + self._n_drawn)[0]
+            if not self._drawn:
+                self._n_drawn += 1
+                stream = self.seed * 1_000_003 + self._n_drawn
+                self._drawn = sample(self.space, DRAWS, stream)[::-1]
+            config = self._drawn.pop()
             if self.new(config):
                 return config
         return None
@@ -194,12 +199,21 @@ class Ledger:
 
     def results(self) -> Results:
         """All that was told, by trial, then by config and budget."""
-        told = [self.told[key] for key in sorted(self.told)]
+        keys = sorted(self.told)
+        told = [self.told[key] for key in keys]
         configs = tuple(e.trial.config for e in told)
         loss = [np.nan if e.loss is None or e.status != "ok" else e.loss for e in told]
         return Results(
             configs,
-            self.encoding.encode(configs) if configs else np.empty((0, self.encoding.width)),
+            self.encode([text for _, text, _ in keys], configs),
             np.array(loss, float),
             np.array([e.trial.budget for e in told], float),
         )
+
+    def encode(self, texts: Sequence[str], configs: Sequence[Config]) -> Floats:
+        """Configs of the given canonical texts, encoded, (n, width); each is encoded once."""
+        new = {t: c for t, c in zip(texts, configs, strict=True) if t not in self._x}
+        if new:
+            x = self.encoding.encode(list(new.values()))
+            self._x.update(zip(new, x, strict=True))
+        return np.array([self._x[t] for t in texts]).reshape(len(texts), self.encoding.width)

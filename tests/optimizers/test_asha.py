@@ -89,13 +89,13 @@ def test_a_used_up_space_goes_on_to_the_largest_budget():
 
     tiny = ConfigurationSpace(name="tiny")
     tiny.add(Categorical("a", [1, 2, 3, 4]))
-    done = run(ASHA(tiny), lambda t: Evaluation(t, 1.0 / t.config["a"]), trials=99)
+    done = run(ASHA(tiny, seed=2), lambda t: Evaluation(t, 1.0 / t.config["a"]), trials=99)
     assert len(done) == 7
     assert [(e.trial.config["a"], e.trial.budget) for e in done if e.trial.budget > 0.2] == [
         (4, 1 / 3),
         (4, 1.0),
     ]
-    waiting = ASHA(tiny)
+    waiting = ASHA(tiny, seed=2)
     trials = waiting.ask(9)
     assert len(trials) == 4
     waiting.tell([Evaluation(t, None) for t in trials[:3]])

@@ -9,7 +9,7 @@ from ConfigSpace import ConfigurationSpace, Float
 from metadb.records import Evaluation
 from optimizers import DifferentialEvolution
 
-D, P, F, CR, SEED = 4, 12, 0.5, 0.9, 3
+D, P, F, CR, SEED = 4, 12, 0.5, 0.9, 2
 TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))[0]
 
 

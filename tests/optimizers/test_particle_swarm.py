@@ -9,7 +9,7 @@ from ConfigSpace import ConfigurationSpace, Float
 from metadb.records import Evaluation
 from optimizers import ParticleSwarm
 
-D, P, SEED = 3, 8, 5
+D, P, SEED = 3, 8, 1
 CHI = 2 / abs(2 - 4.1 - (4.1**2 - 4 * 4.1) ** 0.5)  # Clerc, Kennedy 2002: phi = 4.1
 C = CHI * 4.1 / 2
 TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))[0]
