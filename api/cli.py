@@ -31,6 +31,7 @@ from api.terminal import (
     remark,
     say_json,
 )
+from api.tuning import tune
 from metadb import __version__
 from metadb.errors import MetadbError, WrongUsage
 
@@ -49,6 +50,7 @@ app.command(publish_runs)
 app.command(explain)
 app.command(evaluate)
 app.command(importance)
+app.command(tune)
 
 
 @app.command

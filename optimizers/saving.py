@@ -1,8 +1,8 @@
 """A tuned model as a folder, and back, without pickle: `load_model("model").predict(table)`.
 
 The pipeline goes into `model.skops` (skops, which makes only types that are named as trusted), all
-else into `model.json`: the columns, the classes, the config and its score, versions, and the hash of
-`model.skops`. A hash tells damage, not malice: load folders of people you trust.
+else into `model.json`: the columns, the classes, the config and its score, versions, and the hash
+of `model.skops`. A hash tells damage, not malice: load folders of people you trust.
 """
 
 from __future__ import annotations

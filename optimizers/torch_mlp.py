@@ -10,6 +10,7 @@ a step of Adam is six operations however deep the network is.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -185,7 +186,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):  # type: ignore[misc]
 def _glorot(widths: list[int], rng: torch.Generator) -> Tensor:
     """First weights and biases of all layers, one after the other in one vector."""
     parts = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in pairwise(widths):
         bound = (6 / (fan_in + fan_out)) ** 0.5
         drawn = torch.rand(fan_in * fan_out + fan_out, generator=rng, dtype=torch.float32)
         parts.append(bound * (2 * drawn - 1))
@@ -195,7 +196,7 @@ def _glorot(widths: list[int], rng: torch.Generator) -> Tensor:
 def _layers(theta: Tensor, widths: list[int]) -> list[tuple[Tensor, Tensor]]:
     """Weights (fan in, fan out) and biases (fan out,) of each layer, as views of the vector."""
     layers, start = [], 0
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in pairwise(widths):
         middle = start + fan_in * fan_out
         weights = theta[start:middle].view(fan_in, fan_out)
         layers.append((weights, theta[middle : middle + fan_out]))

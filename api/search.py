@@ -1,0 +1,259 @@
+"""One search of `metadb tune`: begun from the past, recorded as it goes, gone on with after a stop."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from api.terminal import Common, remark
+from api.warm import Start, read_start, start_of, write_start
+from metadb.errors import NotFound
+from metadb.metrics import Metric, as_loss
+from metadb.records import Config, Evaluation, Task
+
+if TYPE_CHECKING:
+    from metadb.protocols import Optimizer
+    from metadb.store import Store
+    from optimizers.objective import CrossValidation
+    from optimizers.prepared import Prepared
+    from optimizers.progress import Progress
+
+LEAST_ROWS = 60
+"""The smallest budget of a search over several budgets stands for so many training rows or more."""
+
+SAID_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to search.
+
+    Args:
+        learners: Only these; None: all of the kind.
+        trials, time_s: Where it ends, whatever comes first; at least one is given.
+        trial_time_s: Of one trial.
+        warm: So many configurations of past tasks come first.
+        executor: Name of an executor; None: this process.
+        parallel: Trials at a time; None: as many as the executor has workers.
+        device: Of perceptrons.
+        seed: Of folds, learners and the search.
+    """
+
+    optimizer: str
+    metric: Metric
+    learners: tuple[str, ...] | None = None
+    trials: int | None = 50
+    time_s: float | None = None
+    trial_time_s: float | None = None
+    warm: int = 10
+    executor: str | None = None
+    parallel: int | None = None
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a search.
+
+    Args:
+        run: The id of the search in the store.
+        evaluations: In the order of their ends.
+        start: What it began with.
+        resumed: How many evaluations were there before this command.
+        why: Why trials failed, a sentence to how often.
+        objective: What was minimised.
+    """
+
+    run: str
+    evaluations: list[Evaluation]
+    start: Start
+    resumed: int
+    why: dict[str, int]
+    objective: CrossValidation
+
+
+def run_id(task: Task, plan: Plan, folds: int) -> str:
+    """The id of a search: the same data, target and settings, the same id.
+
+    How long it may take, and where it runs, are no part of it.
+    """
+    from optimizers.learners import KINDS
+
+    learners = sorted(plan.learners or KINDS[task.kind][1])
+    decides = (task.id, plan.metric.name, learners, plan.optimizer, plan.seed, folds, plan.warm)
+    return f"tune-{blake2b(repr(decides).encode(), digest_size=6).hexdigest()}"
+
+
+def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common) -> Found:
+    """Search, or go on searching, until the plan's end.
+
+    Raises:
+        Busy: Another process is at this very search.
+        NotFound: No such optimiser, learner or executor.
+    """
+    from optimizers import OPTIMIZERS, run
+    from optimizers.fold_recording import FoldRecording
+    from optimizers.learners import KINDS, space_of
+    from optimizers.objective import CrossValidation
+
+    if plan.optimizer not in OPTIMIZERS:
+        known = ", ".join(OPTIMIZERS)
+        raise NotFound(f"no optimiser {plan.optimizer!r}; there are {known}")
+    space = space_of(task.kind, plan.learners)
+    named = run_id(task, plan, ready.folds)
+    objective = CrossValidation(
+        ready.x, ready.y, ready.features.categorical, folds=ready.folds, seed=plan.seed,
+        kind=task.kind, metric=plan.metric.name, device=plan.device,
+    )  # fmt: skip
+    recording = FoldRecording(
+        store, task, space_of(task.kind), plan.metric, folds=ready.folds, run=named, seed=plan.seed
+    )
+    with recording, _quiet_log():
+        done = recording.done()
+        remembered = store.path / "runs" / f"{named}.json"
+        start = read_start(remembered) if done else None
+        if start is None:
+            start = _start(store, task, KINDS[task.kind][0], plan, common)
+            write_start(remembered, start, task=task.id, run=named)
+        for line in start.said:
+            remark(common, line)
+        optimizer = OPTIMIZERS[plan.optimizer](
+            space, warm_start=start.configs, seed=plan.seed, **_budgets(plan.optimizer, ready)
+        )
+        left_s = None if plan.time_s is None else plan.time_s - start.spent_s
+        if (plan.trials is not None and len(done) >= plan.trials) or (
+            left_s is not None and left_s <= 0
+        ):
+            remark(common, f"this search is done: {len(done)} trials; its model is fitted again")
+            return Found(named, done, start, len(done), {}, objective)
+        if done:
+            remark(common, f"going on: {len(done)} trials of this search were run before")
+        why: dict[str, int] = {}
+
+        def remember(progress: Progress) -> None:
+            took = Start(start.first, start.said, start.spent_s + progress.elapsed_s)
+            write_start(remembered, took, task=task.id, run=named)
+            if progress.why is not None:
+                why[progress.why] = why.get(progress.why, 0) + 1
+
+        with _executor(plan) as executor, _told(plan, common) as told:
+            evaluations = run(
+                optimizer, objective, trials=plan.trials, time_s=left_s, executor=executor,
+                parallel=plan.parallel, trial_time_s=plan.trial_time_s, record=recording,
+                resume=done, callbacks=[remember, told],
+            )  # fmt: skip
+    return Found(named, evaluations, start, len(done), why, objective)
+
+
+def _start(store: Store, task: Task, space: str, plan: Plan, common: Common) -> Start:
+    from optimizers.learners import KINDS, defaults
+    from optimizers.scoring import SCORES
+
+    learners = set(plan.learners or KINDS[task.kind][1])
+    metrics = tuple(dict.fromkeys((plan.metric.name, *SCORES[task.kind])))
+
+    def may(config: Config) -> bool:
+        return config.get("learner") in learners
+
+    return start_of(
+        store, task, space=space, metrics=metrics, defaults=defaults(task.kind, plan.learners),
+        may=may, k=plan.warm, seed=plan.seed, say=lambda said: remark(common, said),
+    )  # fmt: skip
+
+
+def _budgets(optimizer: str, ready: Prepared) -> dict[str, float]:
+    """The smallest budget, for searches that have several: a fraction that rows enough stand for."""
+    from optimizers import OPTIMIZERS
+
+    named = inspect.signature(OPTIMIZERS[optimizer]).parameters
+    if "least" not in named:
+        return {}
+    rows = len(ready.y) * (ready.folds - 1) / ready.folds
+    enough = max(LEAST_ROWS, 3 * len(ready.classes)) / rows
+    return {"least": min(1.0, max(1 / 27, enough))}
+
+
+@contextmanager
+def _executor(plan: Plan) -> Iterator[Any]:
+    """The executor of a plan; None for this process."""
+    if plan.executor is None and (plan.parallel or 1) == 1:
+        yield None
+        return
+    from optimizers.executors import EXECUTORS
+
+    made = EXECUTORS[plan.executor or "local"]
+    n = plan.parallel
+    with made() if n is None else made(n) as executor:
+        yield executor
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """The loop logs each failed trial; here callbacks tell."""
+    log = logging.getLogger("optimizers")
+    before, log.propagate = log.propagate, False
+    handler = logging.NullHandler()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.propagate = before
+        log.removeHandler(handler)
+
+
+@contextmanager
+def _told(plan: Plan, common: Common) -> Iterator[Callable[[Progress], None]]:
+    """Progress: a bar on a terminal, lines elsewhere, nothing when quiet."""
+    if common.quiet or common.json:
+        yield lambda progress: None
+    elif not sys.stderr.isatty():
+        yield _Lines(plan, common)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress as Bar, TextColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}")
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("trials", total=1.0, said="")
+            yield lambda p: bar.update(task, completed=p.share, said=_said(plan, p))
+
+
+@dataclass(slots=True)
+class _Lines:
+    """A line where something better was found, and one each ten seconds."""
+
+    plan: Plan
+    common: Common
+    best: float | None = None
+    said_s: float = field(default_factory=monotonic)
+
+    def __call__(self, progress: Progress) -> None:
+        loss = None if progress.best is None else progress.best.loss
+        if progress.last is None or (
+            loss == self.best and monotonic() - self.said_s < SAID_EVERY_S
+        ):
+            return
+        self.best, self.said_s = loss, monotonic()
+        remark(self.common, _said(self.plan, progress))
+
+
+def _said(plan: Plan, progress: Progress) -> str:
+    of = "" if plan.trials is None else f" of {plan.trials}"
+    said = f"{progress.n_done}{of} trials"
+    if progress.best is not None and progress.best.loss is not None:
+        value = float(as_loss(progress.best.loss, plan.metric))
+        at = progress.best.trial.budget
+        part = "" if at >= 1 else f" on {at:.0%} of the rows"
+        learner = progress.best.trial.config["learner"]
+        said += f", best {plan.metric.name} {value:.5g} ({learner}{part})"
+    if progress.left_s is not None and progress.n_done:
+        said += f", about {progress.left_s:.0f} s left"
+    return said
