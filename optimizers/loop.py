@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from metadb.errors import MetadbError, WrongUsage
 from metadb.protocols import Optimizer
 from metadb.records import Evaluation, Trial
-from optimizers.outcome import Objective, Outcome, can_interrupt, evaluate
+from optimizers.executors.workers import Died, Expired, Workers
+from optimizers.outcome import Objective, Outcome, can_interrupt, evaluate, took_longer
 from optimizers.progress import Callback, Limits, Progress, best_of, better
 
 LOG = logging.getLogger(__name__)
@@ -122,14 +122,16 @@ class _Search:
         room = parallel - self.n_running
         return room if self.limits.trials is None else min(room, self.limits.trials - n)
 
-    def take(self, outcomes: Sequence[Outcome]) -> None:
-        """Record, tell, and say."""
-        for outcome in outcomes:
-            if outcome.why is not None:
-                LOG.warning("trial %d: %s", outcome.evaluation.trial.id, outcome.why)
-            if outcome.trace is not None:
-                LOG.debug("%s", outcome.trace)
-            self.record(outcome.evaluation)
+    def keep(self, outcome: Outcome) -> None:
+        """Record what came of a trial, and log why it has no loss."""
+        if outcome.why is not None:
+            LOG.warning("trial %d: %s", outcome.evaluation.trial.id, outcome.why)
+        if outcome.trace is not None:
+            LOG.debug("%s", outcome.trace)
+        self.record(outcome.evaluation)
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell the optimiser and the callbacks."""
         self.optimizer.tell([outcome.evaluation for outcome in outcomes])
         for outcome in outcomes:
             self.done.append(outcome.evaluation)
@@ -158,7 +160,8 @@ def _here(search: _Search, objective: Objective, limit_s: float | None) -> None:
         outcome = evaluate(objective, asked[0], left_s if cut else limit_s)
         if cut and outcome.evaluation.status == "timeout" and search.room(1) == 0:
             return  # the time of the search was over, not the trial's
-        search.take([outcome])
+        search.keep(outcome)
+        search.tell([outcome])
 
 
 def _there(
@@ -168,7 +171,7 @@ def _there(
     ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
     running: dict[Future[Outcome], Trial] = {}
     submit = _submitter(executor, objective, limit_s)
-    with _ending(executor, running):
+    try:
         while True:
             while (room := search.room(parallel)) and (asked := search.optimizer.ask(room)):
                 for trial in asked:
@@ -176,23 +179,33 @@ def _there(
                     running[future] = trial
                     future.add_done_callback(ended.put)
                 search.n_running = len(running)
-            if not running:
-                return
-            futures = _drained(ended, search.left_s)
+            futures = _drained(ended, search.left_s) if running else []
             if not futures:
-                return  # the time is over
-            outcomes = [_outcome(future, running.pop(future)) for future in futures]
+                return  # all is done, or the time is over
+            outcomes = [_outcome(future, running[future], limit_s) for future in futures]
+            for future, outcome in zip(futures, outcomes, strict=True):
+                search.keep(outcome)
+                del running[future]
             search.n_running = len(running)
-            search.take(outcomes)
+            search.tell(outcomes)
+    except KeyboardInterrupt:
+        for future, trial in running.items():
+            if future.done() and not future.cancelled():
+                search.keep(_outcome(future, trial, limit_s))
+        raise
+    finally:
+        for future in running:
+            future.cancel()
+        if running and isinstance(executor, Workers):
+            executor.halt()
 
 
 def _submitter(
     executor: Executor, objective: Objective, limit_s: float | None
 ) -> Callable[[Trial], Future[Outcome]]:
-    def submit(trial: Trial) -> Future[Outcome]:
-        return executor.submit(evaluate, objective, trial, limit_s)
-
-    return submit
+    if isinstance(executor, Workers):
+        return executor.trials(objective, limit_s)
+    return lambda trial: executor.submit(evaluate, objective, trial, limit_s)
 
 
 def _drained(ended: SimpleQueue[Future[Outcome]], left_s: float | None) -> list[Future[Outcome]]:
@@ -208,36 +221,37 @@ def _drained(ended: SimpleQueue[Future[Outcome]], left_s: float | None) -> list[
         return futures
 
 
-def _outcome(future: Future[Outcome], trial: Trial) -> Outcome:
-    """What came of a trial on an executor, whose own failures are no outcomes."""
+def _outcome(future: Future[Outcome], trial: Trial, limit_s: float | None) -> Outcome:
+    """What came of a trial on an executor.
+
+    Raises:
+        MetadbError: It is the executor that failed.
+    """
     try:
         return future.result()
+    except Expired:
+        return Outcome(Evaluation(trial, None, limit_s, "timeout"), took_longer(limit_s))
+    except Died as error:
+        status = "memout" if error.memout else "failed"
+        return Outcome(Evaluation(trial, None, error.after_s, status), str(error))
     except CancelledError:
         return Outcome(Evaluation(trial, None, None, "failed"), "it was cancelled")
-    except BrokenExecutor as error:
-        raise MetadbError(
-            f"a process of the executor died, and all trials with it ({error}); on "
-            "optimizers.executors.Local a trial that dies ends alone"
-        ) from error
     except MetadbError:
         raise
+    except BrokenExecutor as error:
+        raise MetadbError(
+            f"a process of the executor died, and with it all trials under way ({error}); on "
+            "optimizers.executors.Local a trial that dies ends alone"
+        ) from error
     except Exception as error:
         raise WrongUsage(
-            f"the objective or what it returns cannot be sent to the executor "
+            "the objective or what it returns cannot be sent to the executor "
             f"({type(error).__name__}: {error}); define it at the top level of a module"
         ) from error
 
 
-@contextmanager
-def _ending(executor: Executor, running: dict[Future[Outcome], Trial]) -> Iterator[None]:
-    """Nothing is under way any longer when the search is over, however it ends."""
-    try:
-        yield
-    finally:
-        for future in running:
-            future.cancel()
-
-
 def _width(executor: Executor) -> int:
     """The number of its workers; the standard library's executors keep it to themselves."""
+    if isinstance(executor, Workers):
+        return len(executor)
     return int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)

@@ -58,12 +58,17 @@ def evaluate(objective: Objective, trial: Trial, limit_s: float | None = None) -
         with _alarm(limit_s):
             found = objective(trial)
     except OutOfTime:
-        return lost("timeout", f"it took longer than {limit_s:g} s")
+        return lost("timeout", took_longer(limit_s))
     except (Exception, SystemExit) as error:  # the user's code; the search goes on without it
         status = "memout" if _out_of_memory(error) else "failed"
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         return lost(status, f"the objective raised {said}", traceback.format_exc())
     return settle(trial, found, time.perf_counter() - start)
+
+
+def took_longer(limit_s: float | None) -> str:
+    """Why a trial was ended."""
+    return f"it took longer than {limit_s:g} s"
 
 
 def settle(trial: Trial, found: object, cost_s: float) -> Outcome:
