@@ -75,8 +75,8 @@ class CrossValidation:
         costs: list[float] = []
         with threadpool_limits(1), warnings.catch_warnings(action="ignore"):  # no convergence, ...
             for train, test in self._splits:
+                model = self.pipeline(trial.config)  # what it imports is no cost of the config
                 start = time.perf_counter()
-                model = self.pipeline(trial.config)
                 rows = train[: self._share(trial.budget, len(train))]
                 model.fit(self.x[rows], self.y[rows])
                 found.append(scores(self.kind, self._predicted(model, test)))
