@@ -18,6 +18,7 @@ from api.evaluating import evaluate
 from api.explaining import explain
 from api.filling import ingest
 from api.importance import importance
+from api.predicting import predict
 from api.publishing import publish_runs
 from api.terminal import (
     COMMON,
@@ -51,6 +52,7 @@ app.command(explain)
 app.command(evaluate)
 app.command(importance)
 app.command(tune)
+app.command(predict)
 
 
 @app.command

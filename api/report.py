@@ -36,6 +36,9 @@ SHOWN = 10
 LINES = 6
 """So many learning curves have a name; the others are faint."""
 
+LITTLE = 0.1
+"""A forest that predicts less than this share of the variance says nothing of importances."""
+
 FEWEST = 5
 """Parallel coordinates are drawn for a learner with so many configurations or more."""
 
@@ -128,8 +131,8 @@ def _summary(
     yield f"<p><code>{_safe(config_text(best.config))}</code></p>"
     better = "smaller" if board.metric.lower_is_better else "larger"
     yield (
-        f'<p class="soft">{_safe(board.metric.doc)} A {better} value is better; after +- stands the '
-        "standard deviation over the folds. The best of many trials looks a little better than it "
+        f'<p class="soft">{_safe(board.metric.doc)} A {better} value is better; after +- stands '
+        "the standard deviation over the folds. The best of many trials looks a little better than it "
         "is on new data.</p>"
     )
 
@@ -206,15 +209,13 @@ def _curves(plan: Plan, found: Found, board: Leaderboard) -> Iterator[str]:
     several = {text: es for text, es in by_config.items() if len({e.trial.budget for e in es}) > 1}
     label = "share of the training rows"
     if several:
-        best = {
-            canonical_config(p.config): p.rank for p in board.places if p.rank <= LINES
-        }
+        best = {canonical_config(p.config): p for p in board.places[:LINES]}
         lines = []
-        for text, es in sorted(several.items(), key=lambda item: best.get(item[0], 99), reverse=True):
+        for text, es in several.items():
             points = sorted((e.trial.budget, _value(e, plan)) for e in es)
-            name = config_text(es[0].trial.config)
+            name = f"{best[text].learner}, trial {best[text].trial}" if text in best else text
             lines.append(Line(name, points, faint=text not in best))
-        lines.sort(key=lambda line: not line.faint)
+        lines.sort(key=lambda line: (not line.faint, -line.points[-1][1]))
         picture = curves(lines, metric=plan.metric.name, x_label=label, title="Learning curves")
         said = (
             "Configurations that were tried on several shares of the rows; the best have a colour."
@@ -255,7 +256,7 @@ def _curve(plan: Plan, found: Found, top: Place) -> Line | None:
         band.append((share, mean - sd, mean + sd))
     if len(points) < 2:
         return None
-    return Line(config_text(top.config), sorted(points), sorted(band))
+    return Line(f"{top.learner}, trial {top.trial}", sorted(points), sorted(band))
 
 
 def _importance(store: Store, task: Task, plan: Plan) -> Iterator[str]:
@@ -272,15 +273,22 @@ def _importance(store: Store, task: Task, plan: Plan) -> Iterator[str]:
         return
     yield "<h2>Which hyperparameters matter</h2>"
     explained = max(float(np.nanmax(found.explained)), 0.0)
+    if explained < LITTLE:
+        yield (
+            f"<p>{found.evaluations[0]:,} results on this table are too few to tell: a forest "
+            f"predicts {explained:.0%} of the variance it has not seen. <code>metadb importance "
+            f"--space {KINDS[task.kind][0]}</code> tells it over all tasks of the store.</p>"
+        )
+        return
     yield _figure(
         bars(
             [(each.names[0].replace("__", ": "), each.median) for each in across],
             title="Share of the variance that each hyperparameter explains alone",
         ),
         f"Functional ANOVA of a forest over {found.evaluations[0]:,} results on this table "
-        f"(Hutter, Hoos, Leyton-Brown 2014): the share of the variance of {_safe(plan.metric.name)} "
-        f"over the whole space. The forest predicts {explained:.0%} of the variance it has not "
-        f"seen{'; so little that the shares are mostly noise' * (explained < 0.1)}.",
+        f"(Hutter, Hoos, Leyton-Brown 2014): the share of the variance of "
+        f"{_safe(plan.metric.name)} over the whole space. The forest predicts {explained:.0%} of the variance it has not "
+        "seen.",
     )
 
 
@@ -363,7 +371,7 @@ def _start(plan: Plan, found: Found) -> Iterator[str]:
         expected = "" if one.expected is None else f"{one.expected:.2f}"
         tasks = ", ".join(one.tasks[:3]) + ", ..." * (len(one.tasks) > 3)
         rows.append(
-            [str(nth), WHY.get(one.why, one.why), expected, value, _safe(tasks),
+            [str(nth), f"<span class=keep>{WHY[one.why]}</span>", expected, value, _safe(tasks),
              f"<code>{_safe(config_text(one.config))}</code>"]
         )  # fmt: skip
     heads = ["", "why", "expected regret", plan.metric.name, "rests on", "configuration"]

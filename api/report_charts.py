@@ -86,9 +86,7 @@ class _Frame:
         return self.top + (self.height - self.top - self.bottom) * (high - y) / (high - low)
 
 
-def history(
-    dots: Sequence[Dot], *, lower_is_better: bool, metric: str, title: str
-) -> str:
+def history(dots: Sequence[Dot], *, lower_is_better: bool, metric: str, title: str) -> str:
     """Every trial in the order of ends, and the best so far on all rows."""
     values = [d.value for d in dots if d.value is not None]
     low, high, tick = _range(values, lower_is_better=lower_is_better)
@@ -116,17 +114,17 @@ def _dot(frame: _Frame, dot: Dot) -> str:
     said = f"<title>{escape(dot.said)}</title>"
     if dot.value is None:
         y = frame.height - frame.bottom - 6
-        return (
-            f'<path d="M{x - 4:.1f},{y - 4}l8,8m0,-8l-8,8" class="lost">{said}</path>'
-        )
+        return f'<path d="M{x - 4:.1f},{y - 4}l8,8m0,-8l-8,8" class="lost">{said}</path>'
     y, out = frame.py(dot.value), not frame.y[0] <= dot.value <= frame.y[1]
     if out:  # an arrow at the edge
         down = 1 if y > frame.height / 2 else -1
-        return f'<path d="M{x - 4:.1f},{y:.1f}h8l-4,{6 * down}z" class="mark fill1">{said}</path>'
-    if dot.first:
+        look = "fill1" if dot.first else "fill0"
         return (
-            f'<path d="M{x:.1f},{y - 6:.1f}l6,6l-6,6l-6,-6z" class="mark fill1">{said}</path>'
+            f'<path d="M{x - 4:.1f},{y - 7 * down:.1f}h8l-4,{7 * down}z" class="{look}">'
+            f"{said}</path>"
         )
+    if dot.first:
+        return f'<path d="M{x:.1f},{y - 6:.1f}l6,6l-6,6l-6,-6z" class="mark fill1">{said}</path>'
     if not dot.whole:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="mark hollow">{said}</circle>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="mark fill0">{said}</circle>'
@@ -135,12 +133,13 @@ def _dot(frame: _Frame, dot: Dot) -> str:
 def curves(lines: Sequence[Line], *, metric: str, x_label: str, title: str) -> str:
     """Values over shares of the rows, on a logarithmic axis; names stand in a legend below."""
     points = [p for line in lines for p in line.points]
-    low, high, tick = ticks(min(y for _, y in points), max(y for _, y in points))
+    values = [y for _, y in points] + [y for line in lines for b in line.band for y in b[1:]]
+    low, high, tick = ticks(min(values), max(values))
     named = [line for line in lines if not line.faint]
-    height = 360 + 22 * ((len(named) + 1) // 2)
+    legend = 22 * ((len(named) + 1) // 2) if len(lines) > 1 else 0
     frame = _Frame(
-        (min(x for x, _ in points), max(x for x, _ in points)), (low, high), height=height,
-        bottom=48 + 22 * ((len(named) + 1) // 2), log=True,
+        (min(x for x, _ in points), max(x for x, _ in points)), (low, high), height=360 + legend,
+        bottom=48 + legend, log=True,
     )  # fmt: skip
     parts = list(_grid(frame, tick, metric))
     shares = sorted({x for x, _ in points})
@@ -166,9 +165,9 @@ def curves(lines: Sequence[Line], *, metric: str, x_label: str, title: str) -> s
                 f'class="mark fill{nth % COLOURS}"/>'
                 for x, y in line.points
             ]
-    for nth, line in enumerate(named):
+    for nth, line in enumerate(named if legend else []):
         x = frame.left + (WIDTH - frame.left) / 2 * (nth % 2)
-        y = frame.height - 22 * ((len(named) + 1) // 2) + 22 * (nth // 2) + 8
+        y = frame.height - legend + 22 * (nth // 2) + 14
         parts.append(
             f'<path d="M{x:.0f},{y - 4:.0f}h28" class="line s{nth % COLOURS}"/>'
             + _text(_short(line.name, 52), x + 36, y)
@@ -279,9 +278,7 @@ def _grid(frame: _Frame, tick: float, label: str) -> Iterator[str]:
 def _steps(frame: _Frame, n: int, label: str) -> Iterator[str]:
     apart = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**6) if n / s <= 12)
     for step in [1, *range(max(apart, 2), n + 1, apart)]:
-        yield _text(
-            str(step), frame.px(step), frame.height - frame.bottom + 20, anchor="middle"
-        )
+        yield _text(str(step), frame.px(step), frame.height - frame.bottom + 20, anchor="middle")
     yield _label(label, frame)
 
 
@@ -301,5 +298,3 @@ def _text(
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
-
-

@@ -31,6 +31,7 @@ th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var
   vertical-align: top; }
 th { font-weight: 500; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td .keep { white-space: nowrap; }
 tr.best td { font-weight: 600; }
 code { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, monospace; }
 pre { background: var(--card); border-radius: 8px; padding: 12px 16px; overflow-x: auto; }

@@ -1,4 +1,4 @@
-"""One search of `metadb tune`: begun from the past, recorded as it goes, gone on with after a stop."""
+"""One search of `metadb tune`: begun from the past, recorded, gone on with after a stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from metadb.metrics import Metric, as_loss
 from metadb.records import Config, Evaluation, Task
 
 if TYPE_CHECKING:
-    from metadb.protocols import Optimizer
     from metadb.store import Store
     from optimizers.objective import CrossValidation
     from optimizers.prepared import Prepared
@@ -170,7 +169,7 @@ def _start(store: Store, task: Task, space: str, plan: Plan, common: Common) -> 
 
 
 def _budgets(optimizer: str, ready: Prepared) -> dict[str, float]:
-    """The smallest budget, for searches that have several: a fraction that rows enough stand for."""
+    """The smallest budget of a search over several: a fraction that rows enough stand for."""
     from optimizers import OPTIMIZERS
 
     named = inspect.signature(OPTIMIZERS[optimizer]).parameters
@@ -218,7 +217,8 @@ def _told(plan: Plan, common: Common) -> Iterator[Callable[[Progress], None]]:
         yield _Lines(plan, common)
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress as Bar, TextColumn
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
 
         columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}")
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -16,8 +16,8 @@ from metadb.records import Config, Task
 if TYPE_CHECKING:
     from metadb.store import Store
 
-ENOUGH_TASKS = 3
-"""On so many past tasks a metric is known well enough to learn from it rather than from another."""
+ENOUGH = 0.5
+"""A metric that so large a share of the past tasks know is learnt from; else the best known is."""
 
 OWN = 3
 """So many of the best configurations of earlier searches on the same task are tried again."""
@@ -99,8 +99,7 @@ def start_of(
     said = []
     if before:
         said.append(
-            f"this task was tuned before: its best {len(before)} so far come first; earlier results "
-            "stay in the store"
+            f"this task was tuned before: its best {len(before)} configurations so far come first"
         )
     metric = _learnt_metric(store, task, space, metrics) if k else None
     if metric is None:
@@ -117,8 +116,7 @@ def start_of(
     said.append(f"warm start by {advice.recommender}, learnt from {advice.learnt_from}")
     said += [f"caution: {caution}" for caution in advice.cautions]
     first += [
-        First(r.config, "advised", r.because.tasks, r.expected_loss)
-        for r in advice.recommendations
+        First(r.config, "advised", r.because.tasks, r.expected_loss) for r in advice.recommendations
     ]
     return Start(_once(first), tuple(said))
 
@@ -128,9 +126,7 @@ def _before(store: Store, task: Task, space: str, metric: str) -> list[Config]:
     return [parse_config(text) for text in found.column("hyperparameters")]
 
 
-def _learnt_metric(
-    store: Store, task: Task, space: str, metrics: Sequence[str]
-) -> str | None:
+def _learnt_metric(store: Store, task: Task, space: str, metrics: Sequence[str]) -> str | None:
     """The metric of the search where enough past tasks know it, else the one that most know."""
     asked = {"space": space, "task": task.id, "metrics": list(metrics)}
     known = {row["metric"]: row["n_tasks"] for row in store.sql(_METRICS, asked)}
@@ -138,7 +134,7 @@ def _learnt_metric(
         return None
     best = max(known.values())
     wanted = known.get(metrics[0], 0)
-    if wanted >= min(ENOUGH_TASKS, best):
+    if wanted >= ENOUGH * best:
         return metrics[0]
     return next(m for m in metrics if known.get(m) == best)
 

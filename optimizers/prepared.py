@@ -1,4 +1,4 @@
-"""A data file made ready for cross-validation: numbers, class codes, how many folds, and remarks."""
+"""A data file made ready for cross-validation: numbers, class codes, folds and remarks."""
 
 from __future__ import annotations
 
