@@ -132,8 +132,8 @@ def _summary(
     better = "smaller" if board.metric.lower_is_better else "larger"
     yield (
         f'<p class="soft">{_safe(board.metric.doc)} A {better} value is better; after +- stands '
-        "the standard deviation over the folds. The best of many trials looks a little better than it "
-        "is on new data.</p>"
+        "the standard deviation over the folds. The best of many trials looks a little better than "
+        "it is on new data.</p>"
     )
 
 
@@ -287,8 +287,8 @@ def _importance(store: Store, task: Task, plan: Plan) -> Iterator[str]:
         ),
         f"Functional ANOVA of a forest over {found.evaluations[0]:,} results on this table "
         f"(Hutter, Hoos, Leyton-Brown 2014): the share of the variance of "
-        f"{_safe(plan.metric.name)} over the whole space. The forest predicts {explained:.0%} of the variance it has not "
-        "seen.",
+        f"{_safe(plan.metric.name)} over the whole space. The forest predicts {explained:.0%} of "
+        "the variance it has not seen.",
     )
 
 
@@ -364,10 +364,11 @@ def _start(plan: Plan, found: Found) -> Iterator[str]:
             reached[text] = e
     rows = []
     for nth, one in enumerate(found.start.first, 1):
-        e = reached.get(canonical_config(one.config))
-        value = "not tried" if e is None else (
-            f"{_value(e, plan):.5g}" if e.loss is not None and e.status == "ok" else e.status
-        )  # fmt: skip
+        had = reached.get(canonical_config(one.config))
+        if had is None:
+            value = "not tried"
+        else:
+            value = had.status if had.status != "ok" else f"{_value(had, plan):.5g}"
         expected = "" if one.expected is None else f"{one.expected:.2f}"
         tasks = ", ".join(one.tasks[:3]) + ", ..." * (len(one.tasks) > 3)
         rows.append(

@@ -113,7 +113,7 @@ def _dot(frame: _Frame, dot: Dot) -> str:
     x = frame.px(dot.n)
     said = f"<title>{escape(dot.said)}</title>"
     if dot.value is None:
-        y = frame.height - frame.bottom - 6
+        y = float(frame.height - frame.bottom - 6)
         return f'<path d="M{x - 4:.1f},{y - 4}l8,8m0,-8l-8,8" class="lost">{said}</path>'
     y, out = frame.py(dot.value), not frame.y[0] <= dot.value <= frame.y[1]
     if out:  # an arrow at the edge

@@ -188,9 +188,8 @@ def _executor(plan: Plan) -> Iterator[Any]:
         return
     from optimizers.executors import EXECUTORS
 
-    made = EXECUTORS[plan.executor or "local"]
-    n = plan.parallel
-    with made() if n is None else made(n) as executor:
+    made: Callable[[int | None], Any] = EXECUTORS[plan.executor or "local"]
+    with made(plan.parallel) as executor:
         yield executor
 
 

@@ -151,7 +151,7 @@ def _names(learners: str) -> tuple[str, ...]:
 def _described(
     store: Store, file: Path, common: Common, *, target: str | None, kind: str, header: bool | None
 ) -> Task:
-    """The table as a task, by the meta-features of the store's tasks; by all where there are none."""
+    """The table as a task, by the meta-features that the store's tasks have, if any have."""
     there = store.sql("select 1 from descriptions limit 1")
     described = describe_file(
         file,

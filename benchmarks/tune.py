@@ -4,8 +4,8 @@
 
 Cold: an empty store, so the default of each learner comes first, then the optimiser. Warm: a store
 that holds `data/sample` and the cold searches of the other tables under the same seed (of the table
-itself nothing), so ten configurations that `auto` advises come first. Both by the command line, with
-the same folds, seed and number of trials. The tables, their metrics and all numbers were named
+itself nothing), so ten configurations that `auto` advises come first. Both by the command line,
+with the same folds, seed and number of trials. The tables, their metrics and all numbers were named
 before the first run.
 """
 
@@ -38,7 +38,7 @@ JUDGED = {
     "soybean": ("classification", "accuracy"),
     "autompg": ("regression", "rmse"),
 }
-PAST = {name: ("regression", "rmse") for name in ("bodyfat", "cpu", "pbc", "sensory")}
+PAST = dict.fromkeys(("bodyfat", "cpu", "pbc", "sensory"), ("regression", "rmse"))
 """Searched cold too, so that the store holds numbers to be predicted besides autompg."""
 
 TRIALS, FOLDS = 20, 3

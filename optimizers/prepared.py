@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metadb.datafile import Data, plain
+from metadb.datafile import Data, floats, plain
 from metadb.errors import InvalidRows
 from optimizers.features import Features
 
@@ -53,6 +53,7 @@ def prepare(data: Data, *, folds: int = 5) -> Prepared:
             rows, too many classes, no usable column.
     """
     notes = list(data.notes)
+    y: NDArray[Any]
     if data.dropped:
         notes.append(f"{data.dropped:,} rows without target are left out")
     target = str(data.target)
@@ -66,8 +67,7 @@ def prepare(data: Data, *, folds: int = 5) -> Prepared:
         folds = min(folds, smallest)
     elif data.kind == "regression":
         table, classes = data.x, ()
-        y = data.to_numpy()[1]
-        assert y is not None
+        y = floats(plain(data.y), False)
         if len(y) < 4:
             raise InvalidRows(
                 f"{len(y)} rows are too few to learn from some and test on others; give 4 or more"

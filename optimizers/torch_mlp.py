@@ -66,7 +66,8 @@ class _Perceptron(BaseEstimator):  # type: ignore[misc]
         best, stale, step = np.inf, 0, 0
         for _ in range(self.epochs):
             total = torch.zeros((), device=self.device)
-            for rows in torch.randperm(n, generator=rng).to(self.device).split(size):
+            order = torch.randperm(n, generator=rng).to(self.device)
+            for rows in torch.split(order, size):
                 step += 1
                 share = self._slope(inputs[rows], wanted[rows], layers, slopes, softmax=softmax)
                 total += share * len(rows)
