@@ -52,6 +52,7 @@ def _roc_auc(p: Predicted) -> float | None:
     there = np.flatnonzero((members > 0) & (members < len(p.y)))
     if not len(there):
         return None
+    there = there[-1:] if p.score.shape[1] == 2 else there  # the other's area is the same
     rank = rankdata(p.score[:, there], axis=0)  # (n, classes there)
     own = members[there]
     above = np.where(p.y[:, None] == there, rank, 0.0).sum(axis=0) - own * (own + 1) / 2

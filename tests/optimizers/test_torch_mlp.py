@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_the_penalised_loss(activation, softmax):
 
 PAIRS = {
     "iris": (load_iris, {"learning_rate": 0.01}),
-    "wine": (load_wine, {"activation": "tanh", "depth": 2, "width": 16}),
+    "wine": (load_wine, {"activation": "tanh", "depth": 2, "learning_rate": 0.01}),
     "cancer": (load_breast_cancer, {"alpha": 0.01, "batch_size": 32, "epochs": 16}),
 }
 
