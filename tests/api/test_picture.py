@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from api.picture import ticks, curves
+from api.picture import curves, ticks
 
 
 @pytest.mark.parametrize("n", [1, 2, 20, 137])

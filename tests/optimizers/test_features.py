@@ -78,12 +78,12 @@ def test_a_later_table_is_read_by_name_whatever_its_order_and_types(table):
 
 def test_a_missing_column_or_other_content_is_said(table):
     features = Features.learn(table)
-    with pytest.raises(NotFound, match="1 of the 5 columns.*'colour'.*called 'color'"):
+    with pytest.raises(NotFound, match=r"1 of the 5 columns.*'colour'.*called 'color'"):
         features.encode(
             table.rename_columns(["color" if n == "colour" else n for n in table.column_names])
         )
     wrong = table.set_column(0, "age", pa.array(["old"] * N))
-    with pytest.raises(InvalidRows, match="column 'age' holds string where.*numbers"):
+    with pytest.raises(InvalidRows, match=r"column 'age' holds string where.*numbers"):
         features.encode(wrong)
 
 
