@@ -53,6 +53,7 @@ bench: setup
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.lcdb --data $(SHARED)/lcdb11
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.yahpo --data $(SHARED)/yahpo
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)
+	! $(BIN)/python -c "import ray, distributed" || $(BIN)/python -m benchmarks.run_overhead
 
 # Real data of others, which lie beside the checkout and are no part of it: each source reads its
 # folder into a fresh store, twice, and the second time must add nothing. A table of what came.

@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.machine import RESULTS
 from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
+from benchmarks.page_running import overhead
 from benchmarks.page_sources import SECTIONS
 
 ROOT = RESULTS.parents[1]
@@ -181,6 +182,7 @@ def sources() -> list[str]:
         "no_harm": ("Where the past teaches nothing", no_harm),
         "recommender_speed": ("Speed of the recommenders", speed),
         "importance": ("Importances of hyperparameters", importances),
+        "run_overhead": ("Running trials", overhead),
     }
     for name, (title, table) in sections.items():
         if not (RESULTS / f"{name}.json").is_file():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metadb.axes import Axis, Floats, axes_of
 from metadb.clauses import deactivate
@@ -43,6 +44,12 @@ class Encoding:
         """The number of columns."""
         return len(self.names)
 
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """Which hyperparameter each column is of, counted from 0, (width,)."""
+        wide = [len(axis.column_names) for axis in self._axes.values() if axis.column_names]
+        return np.repeat(np.arange(len(wide)), wide)
+
     def encode(self, configs: Sequence[Config] | Columns) -> Floats:
         """The configs as a matrix, shape (n, width).
 
@@ -61,6 +68,10 @@ class Encoding:
             place = min(why)
             raise InvalidConfig(f"config {place} cannot be encoded: {why[place]}")
         deactivate(numbers, self._axes)
+        return self.write(numbers, n)
+
+    def write(self, numbers: Mapping[str, Floats], n: int) -> Floats:
+        """The matrix (n, width) of configs given as numbers of each axis, NaN where inactive."""
         x = np.zeros((n, self.width))
         for name, axis in self._axes.items():
             _write(axis, numbers[name], x)

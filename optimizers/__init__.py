@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimizers.asha import ASHA
+from optimizers.bo import BO
 from optimizers.cma_es import CMAES
 from optimizers.differential_evolution import DifferentialEvolution
 from optimizers.genetic import Genetic
@@ -22,6 +23,7 @@ OPTIMIZERS = {
     "random": RandomSearch,
     "sobol": Sobol,
     # a model of the loss
+    "bo": BO,
     "tpe": TPE,
     # evolution
     "cma_es": CMAES,
@@ -37,6 +39,7 @@ OPTIMIZERS = {
 
 __all__ = [
     "ASHA",
+    "BO",
     "CMAES",
     "OPTIMIZERS",
     "TPE",

@@ -45,6 +45,11 @@ class Cube:
 
     def decode(self, points: Floats) -> tuple[list[Config], NDArray[np.bool_]]:
         """The configs of points (n, width), clipped into the cube, and which of them are legal."""
+        numbers, legal = self.numbers(points)
+        return as_rows(numbers, self.axes, len(points)), legal
+
+    def numbers(self, points: Floats) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+        """The same as numbers of each axis, (n,), NaN where inactive; and which are legal."""
         points = np.clip(points, 0.0, 1.0)
         n = len(points)
         numbers = {name: np.zeros(n) for name in self.axes}
@@ -59,7 +64,7 @@ class Cube:
         legal = np.ones(n, bool)
         for clause in self.space.forbidden_clauses:
             legal &= ~holds(clause, numbers, self.axes)
-        return as_rows(numbers, self.axes, n), legal
+        return numbers, legal
 
     def encode(self, configs: list[Config] | tuple[Config, ...]) -> Floats:
         """Points of configs (n, width): the middle of a choice's cell, of 0 to 1 where inactive.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metadb.errors import InvalidConfig, InvalidRows
 from metadb.identity import canonical_config
@@ -37,6 +39,17 @@ class Results:
 
     def __len__(self) -> int:
         return len(self.configs)
+
+    def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Results:
+        """Some of them, by places or a mask."""
+        places = np.arange(len(self))[which]
+        configs = tuple(self.configs[i] for i in places)
+        return Results(configs, self.x[places], self.loss[places], self.budget[places])
+
+    def digest(self, n: int) -> bytes:
+        """Names the first `n` of them."""
+        parts = (self.x[:n], self.loss[:n], self.budget[:n])
+        return blake2b(b"".join(p.tobytes() for p in parts), digest_size=16).digest()
 
     @property
     def filled(self) -> Floats:

@@ -245,8 +245,8 @@ def _outcome(future: Future[Outcome], trial: Trial, limit_s: float | None) -> Ou
         ) from error
     except Exception as error:
         raise WrongUsage(
-            "the objective or what it returns cannot be sent to the executor "
-            f"({type(error).__name__}: {error}); define it at the top level of a module"
+            f"the executor cannot run the objective ({type(error).__name__}: {error}); for other "
+            "processes it must stand at the top level of a module"
         ) from error
 
 

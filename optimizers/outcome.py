@@ -48,6 +48,11 @@ def evaluate(objective: Objective, trial: Trial, limit_s: float | None = None) -
     Raises:
         WrongUsage: A limit was given outside a main thread.
     """
+    if limit_s is not None and not can_interrupt():
+        raise WrongUsage(
+            "a time limit of a trial needs a main thread; give run(executor=...) one of "
+            "optimizers.executors, which can end a trial from outside"
+        )
     start = time.perf_counter()
 
     def lost(status: str, why: str, trace: str | None = None) -> Outcome:
@@ -115,11 +120,6 @@ def _alarm(limit_s: float | None) -> Iterator[None]:
     if limit_s is None:
         yield
         return
-    if not can_interrupt():
-        raise WrongUsage(
-            "a time limit of a trial needs a main thread; give run(executor=...) one of "
-            "optimizers.executors, which can end a trial from outside"
-        )
 
     def ring(signum: int, frame: FrameType | None) -> None:
         raise OutOfTime
@@ -130,8 +130,10 @@ def _alarm(limit_s: float | None) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:  # it may ring at this very moment
+            signal.signal(signal.SIGALRM, handler)
         if left_s:  # somebody else's alarm goes on
             left_s -= time.monotonic() - start
             signal.setitimer(signal.ITIMER_REAL, max(left_s, 1e-6), every_s)

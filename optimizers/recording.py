@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
-from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from metadb.errors import Busy, InvalidRows
 from metadb.identity import parse_config, row_id
@@ -43,7 +44,7 @@ class Recording:
         seed: Of the learner.
 
     Raises:
-        Busy: Another process records this run now.
+        Busy: This run is being recorded now, by another process or this one.
         NotFound: A metric that is not known.
     """
 
@@ -65,18 +66,14 @@ class Recording:
         self._given = metric
         self._metric = metric if isinstance(metric, Metric) else store.metric(metric)
         self._run, self._unit, self._origin, self._seed = run, budget_unit, origin, seed
-        folder = store.path / "runs"
-        folder.mkdir(parents=True, exist_ok=True)
         task_id = task if isinstance(task, str) else task.id
-        self._lock = (folder / f"{row_id(origin, task_id, space.name, run)}.lock").open("a")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
+        name = row_id(origin, task_id, space.name, run)
+        self._lock = _locked(store.path / "runs" / f"{name}.lock")
+        if self._lock is None:
             raise Busy(
-                f"the run {run!r} is being recorded by another process; wait until it ends, or "
-                "give this search a run id of its own"
-            ) from None
+                f"the run {run!r} is being recorded already; wait until it ends, or give this "
+                "search a run id of its own"
+            )
 
     def __call__(self, evaluation: Evaluation) -> None:
         """Record one evaluation; it outlives a kill -9 when this returns.
@@ -136,9 +133,13 @@ class Recording:
 
     def close(self) -> None:
         """Fold what was recorded into the tables, and let others record this run."""
-        with suppress(ValueError):  # closed already
-            self._store.flush()
-            self._lock.close()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            try:
+                self._store.flush()
+            finally:
+                Path(lock.name).unlink(missing_ok=True)
+                lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -150,3 +151,18 @@ class Recording:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _locked(path: Path) -> IO[str] | None:
+    """The file, locked until it is closed or the process dies; None where another holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()  # the one before removed it meanwhile

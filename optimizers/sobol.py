@@ -40,7 +40,7 @@ class Sobol:
         self, space: ConfigurationSpace, *, warm_start: Sequence[Config] = (), seed: int = 0
     ) -> None:
         self._ledger = Ledger(space, warm_start, seed)
-        self._sequence = _configs(Cube.of(space), seed)
+        self._sequence = sequence(Cube.of(space), seed)
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials; fewer once a finite space is used up."""
@@ -57,7 +57,7 @@ class Sobol:
         self._ledger.tell(evaluations)
 
 
-def _configs(cube: Cube, seed: int) -> Iterator[Config | None]:
+def sequence(cube: Cube, seed: int) -> Iterator[Config | None]:
     """The configs of the sequence, None where forbidden."""
     from scipy.stats.qmc import Sobol as Sequence_
 

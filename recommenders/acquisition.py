@@ -7,6 +7,9 @@ and the distribution of the standard normal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from metadb.protocols import Floats
@@ -77,6 +80,61 @@ def lower_confidence_bound(mean: Floats, sd: Floats, *, beta: float = 2.0) -> Fl
     Srinivas, Krause, Kakade, Seeger 2010, "Gaussian process optimization in the bandit setting".
     """
     return np.asarray(beta * sd - mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """What is to be hoped of points, and how that changes with what is predicted of them.
+
+    Args:
+        value: Of mean, standard deviation (m,) and the best loss so far, (m,).
+        slope: The derivatives of the value in the mean and in the deviation, each (m,).
+    """
+
+    value: Callable[[Floats, Floats, float], Floats]
+    slope: Callable[[Floats, Floats, float], tuple[Floats, Floats]]
+
+
+def _ei_slope(mean: Floats, sd: Floats, best: float) -> tuple[Floats, Floats]:
+    from scipy.special import ndtr
+
+    u = (best - mean) / sd
+    return -ndtr(u), _density(u)
+
+
+def _log_ei_slope(mean: Floats, sd: Floats, best: float) -> tuple[Floats, Floats]:
+    """-Phi / (h sd) and phi / (h sd); for u < -1, h / phi = 1 - t as above, Phi / phi = R."""
+    from scipy.special import erfcx, ndtr
+
+    u = (best - mean) / sd
+    low, high = np.minimum(u, -1.0), np.maximum(u, -1.0)
+    mills = np.sqrt(np.pi / 2) * erfcx(-low / np.sqrt(2))
+    square = np.minimum(low * low, 1e300)
+    rest = np.where(low < -1e3, (1 - 3 / square) / square, np.maximum(1 + low * mills, _LEAST))
+    h = high * ndtr(high) + _density(high)
+    of_mean = np.where(u < -1, mills / rest, ndtr(high) / h)
+    of_sd = np.where(u < -1, 1 / rest, _density(high) / h)
+    return -of_mean / sd, of_sd / sd
+
+
+def _pi_slope(mean: Floats, sd: Floats, best: float) -> tuple[Floats, Floats]:
+    u = (best - mean) / sd
+    return -_density(u) / sd, -u * _density(u) / sd
+
+
+BETA = 2.0
+"""How many deviations of luck the confidence bound counts on."""
+
+ACQUISITIONS = {
+    "ei": Acquisition(expected_improvement, _ei_slope),
+    "log_ei": Acquisition(log_expected_improvement, _log_ei_slope),
+    "pi": Acquisition(probability_of_improvement, _pi_slope),
+    "ucb": Acquisition(
+        lambda mean, sd, best: lower_confidence_bound(mean, sd, beta=BETA),
+        lambda mean, sd, best: (np.full_like(mean, -1.0), np.full_like(sd, BETA)),
+    ),
+}
+"""Functions of the prediction at one point each; Thompson sampling is none: it draws jointly."""
 
 
 def _density(u: Floats) -> Floats:

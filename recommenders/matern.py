@@ -218,3 +218,57 @@ def _bounds(p: int) -> Floats:
     low = np.concatenate([np.full(p - 3, np.log(1e-2)), [np.log(1e-2), np.log(1e-6), -3.0]])
     high = np.concatenate([np.full(p - 3, np.log(1e4)), [np.log(1e2), np.log(4.0), 3.0]])
     return np.stack([low, high])
+
+
+def sought(
+    points: Points, prior: Prior, starts: Floats, groups: Any, *, iterations: int = 60
+) -> Floats:
+    """Theta of greatest posterior density of one task, sought from several starts at once, (p,).
+
+    L-BFGS on the sum over the starts, each likelihood a member of one batch: for one task it needs
+    fewer likelihoods than `maximise`, and starts near its end where theta is known of fewer points.
+
+    Args:
+        points: Of a single task, x (1, n, d).
+        prior: Of the g + 3 free numbers. starts: Where the search begins, (starts, g + 3).
+        groups: Columns of x with the same number here, 0 to g - 1, share a scale, (d,).
+
+    Nocedal 1980, "Updating quasi-Newton matrices with limited storage".
+    """
+    import torch
+    from scipy.optimize import minimize
+
+    r, p = starts.shape
+    x, y, mask = (t.expand(r, *t.shape[1:]) for t in (points.x, points.y, points.mask))
+    many = Points(x, y, mask)
+    centre, sd = many.tensor(prior.centre), many.tensor(prior.sd)
+    low, high = _bounds(p)
+    to = torch.as_tensor(spread(np.arange(p), groups), device=x.device)
+
+    def density(flat: Floats) -> tuple[Tensor, Tensor]:
+        theta = many.tensor(flat.reshape(r, p))
+        value, slope = log_likelihood(many, theta[:, to])
+        off = (theta - centre) / sd
+        own = torch.zeros_like(theta).index_add_(1, to, slope)
+        return value - 0.5 * off.square().sum(-1), own - off / sd
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        try:
+            value, slope = density(flat)
+        except RuntimeError:  # not positive definite: a step too far
+            return np.inf, np.zeros(r * p)
+        return -float(value.sum()), -slope.cpu().numpy().ravel()
+
+    with torch.inference_mode():
+        begin = np.clip(starts, low, high).ravel()
+        bounds = list(zip(np.tile(low, r), np.tile(high, r), strict=True))
+        options = {"maxiter": iterations, "ftol": 1e-6}
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        value = density(found.x)[0].cpu().numpy()
+    # The last digits hang on the machine's arithmetic; rounded, they do not.
+    return np.asarray(np.round(found.x.reshape(r, p)[int(np.argmax(value))], 6))
+
+
+def spread(theta: Any, groups: Any) -> Any:
+    """Theta (g + 3,) with the scale of its group for each of the d columns, (d + 3,)."""
+    return np.concatenate([theta[:-3][groups], theta[-3:]])

@@ -17,6 +17,7 @@ from metadb.metafeatures import METAFEATURES
 from metadb.schema import TABLES
 from metadb.store import Store
 from optimizers import OPTIMIZERS
+from optimizers.executors import EXECUTORS
 from recommenders import RECOMMENDERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +61,7 @@ RUN = [
     "docs/how-to-choose.md",
     "docs/evaluate.md",
     "docs/importance.md",
+    "docs/optimizers.md",
 ]
 
 
@@ -129,8 +131,13 @@ def test_the_demo_tells_its_whole_story(checkout):
 
 @pytest.mark.parametrize(
     ("names", "page"),
-    [(SOURCES, "sources.md"), (RECOMMENDERS, "recommenders.md"), (OPTIMIZERS, "optimizers.md")],
-    ids=["sources", "recommenders", "optimizers"],
+    [
+        (SOURCES, "sources.md"),
+        (RECOMMENDERS, "recommenders.md"),
+        (OPTIMIZERS, "optimizers.md"),
+        (EXECUTORS, "optimizers.md"),
+    ],
+    ids=["sources", "recommenders", "optimizers", "executors"],
 )
 def test_every_registered_name_has_its_row(names, page):
     rows = (DOCS / page).read_text()

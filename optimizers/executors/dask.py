@@ -5,12 +5,16 @@ Rocklin 2015, "Dask: Parallel Computation with Blocked algorithms and Task Sched
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from typing import Any
 
-from metadb.errors import WrongUsage
-from optimizers.executors.local import cores
+from metadb.errors import MetadbError, WrongUsage
+from optimizers.executors.local import MAIN_GUARD, cores, refuse_import
 from optimizers.executors.workers import (
     Died,
     Expired,
@@ -22,20 +26,32 @@ from optimizers.executors.workers import (
     replies,
 )
 
-ALONE = {"distributed.scheduler.allowed-failures": 0}
-"""A task whose worker died is not tried on the next one."""
+PULSE_S = 1.0
+"""Seconds between two looks whether a worker is still there."""
+
+DYING_S = 2.0
+"""Seconds in which a worker that was to die is gone."""
+
+BACK_S = 60.0
+"""Seconds in which a worker that died has been started again."""
+
+OWN = {
+    "distributed.scheduler.allowed-failures": 0,  # what killed a worker is not tried on the next
+    "distributed.deploy.lost-worker-timeout": "1000d",  # a worker may die as often as it likes
+}
+"""How a cluster of our own is set."""
 
 
 class Dask(Workers):
-    """Threads of Dask workers, each runs one trial at a time.
+    """Workers of a Dask cluster, each runs one trial at a time.
 
-    On a cluster of others a trial whose worker dies may be tried on other workers before it is
-    given up (Dask's `allowed-failures`); a trial that takes too long ends with its worker, which
-    its nanny starts again.
+    A trial that takes too long ends with its worker, which its nanny starts again. Give each Dask
+    worker one thread: what else runs in it ends too. As with `Local`, a script that starts a
+    cluster of its own keeps its work under `if __name__ == "__main__":`.
 
     Args:
-        workers: Worker processes of a new cluster on this machine; as many as there are cores by
-            default. With `client`: trials at a time, all threads of the cluster by default.
+        workers: Worker processes of a new cluster on this machine, as many as there are cores by
+            default. With `client`: trials at a time, all workers of the cluster by default.
         client: A `distributed.Client` of a cluster, or the address of its scheduler.
 
     Raises:
@@ -46,82 +62,176 @@ class Dask(Workers):
         distributed = library("distributed", "dask")
         if workers is not None and workers < 1:
             raise WrongUsage(f"{workers} workers cannot run a trial")
-        self._mine: list[Any] = []
-        if client is None:
-            with library("dask", "dask").config.set(ALONE):
-                client = distributed.LocalCluster(
-                    n_workers=workers or cores(), threads_per_worker=1, processes=True,
-                    dashboard_address=None,
-                )  # fmt: skip
-            self._mine = [client]
-        if not isinstance(client, distributed.Client):
-            client = distributed.Client(client, set_as_default=False)
-            self._mine.insert(0, client)
-        n = workers or max(1, sum(client.nthreads().values()))
-        slots: list[Worker] = [Slot(distributed, client) for _ in range(n)]
+        with ExitStack() as mine:
+            if client is None:
+                refuse_import()
+                mine.enter_context(library("dask", "dask").config.set(OWN))
+                client = mine.enter_context(_cluster(distributed, workers or cores()))
+            if not isinstance(client, distributed.Client):
+                client = mine.enter_context(distributed.Client(client, set_as_default=False))
+            self._mine = mine.pop_all()
+        places = Places(client)
+        n = workers or max(1, len(client.nthreads()))
+        slots: list[Worker] = [Slot(distributed, client, places) for _ in range(n)]
         super().__init__(slots, batch_s=0.05)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the calls, and the client and cluster that were made for them."""
         super().shutdown(wait, cancel_futures=cancel_futures)
         if wait:
-            for part in self._mine:
-                part.close()
-            self._mine = []
+            self._mine.close()
+
+
+def _cluster(distributed: Any, n: int) -> Any:
+    try:
+        return distributed.LocalCluster(
+            n_workers=n,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise WrongUsage(f"no Dask worker can start ({error}): {MAIN_GUARD}") from error
+
+
+class Places:
+    """Which Dask workers are taken: two calls on one would die together.
+
+    Args:
+        client: Of the cluster.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._taken: set[str] = set()
+        self._left: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def take(self) -> str:
+        """The address of a worker that is free, once there is one.
+
+        Raises:
+            MetadbError: None was there for a minute.
+        """
+        end = time.monotonic() + BACK_S
+        while time.monotonic() < end:
+            with self._lock:
+                now = time.monotonic()
+                dying = {address for address, left in self._left.items() if now - left < DYING_S}
+                free = self._client.nthreads().keys() - self._taken - dying
+                if free:
+                    address: str = min(free)
+                    self._taken.add(address)
+                    return address
+            time.sleep(0.1)
+        raise MetadbError(f"no Dask worker was free for {BACK_S:g} s; start some with a nanny")
+
+    def leave(self, address: str) -> None:
+        """Give up a worker that dies; it comes back under another address."""
+        with self._lock:
+            self._taken.discard(address)
+            self._left[address] = time.monotonic()
+
+    def there(self, address: str) -> bool:
+        """Whether the worker is still there."""
+        return address in self._client.nthreads()
 
 
 class Slot:
-    """A place for one call at a time on a Dask cluster.
+    """A place for one call at a time: a Dask worker, the next free one after it died.
 
     Args:
         distributed: The package.
         client: Of the cluster.
+        places: Shared by all slots.
     """
 
-    def __init__(self, distributed: Any, client: Any) -> None:
-        self._distributed, self._client = distributed, client
+    def __init__(self, distributed: Any, client: Any, places: Places) -> None:
+        self._client, self._places = client, places
+        self._gone = (distributed.KilledWorker, distributed.CancelledError)
+        self._address: str | None = None
+        self._loaded: Function | None = None
         self._function: Any = None
         self._call: Any = None
 
+    def start(self) -> None:
+        """Take a worker."""
+        if self._address is None:
+            self._address = self._places.take()
+
     def load(self, function: Function) -> None:
         """Have the function on the cluster, as a task's result: so Dask can make it again."""
-        self._client.wait_for_workers(1)
-        self._function = function.shipped(lambda call: self._client.submit(_same, call, pure=False))
-        self._function.result()
+        if self._loaded is function:
+            return
+        self._function = function.shipped(self._ship)
+        error = self._function.exception()
+        if error is not None:
+            raise WrongUsage(f"a Dask worker cannot read the objective ({error})")
+        self._loaded = function
 
     def call(self, batch: Sequence[tuple[Any, ...]], limit_s: float | None) -> list[Reply]:
         """Submit a batch, and wait for its replies."""
-        self._call = self._client.submit(replies, self._function, list(batch), pure=False)
+        start = time.monotonic()
+        self._call = self._client.submit(
+            _run, self._function, list(batch), limit_s, pure=False, workers=[self._address]
+        )
         try:
-            found: list[Reply] = self._call.result(timeout=limit_s)
-        except TimeoutError:
-            self.kill()
-            raise Expired from None
-        except self._distributed.KilledWorker as error:
+            return self._wait(self._call)
+        except self._gone as error:
+            self.close()
+            if limit_s is not None and time.monotonic() - start >= limit_s:
+                raise Expired from error
             raise Died("its Dask worker died") from error
-        except self._distributed.CancelledError as error:
-            raise Died("Dask cancelled it") from error
-        return found
 
     def kill(self) -> None:
-        """Restart the worker that runs the call."""
+        """Cancel the call, whose worker then ends itself."""
         call = self._call
-        if call is None or call.done():
-            return
-        there = [
-            address
-            for address, keys in self._client.processing().items()
-            if call.key in {str(key) for key in keys} | set(keys)
-        ]
-        call.cancel()
-        if there:
-            with suppress(TimeoutError):
-                self._client.restart_workers(there, timeout=30, raise_for_error=False)
+        if call is not None:
+            call.cancel()
 
     def close(self) -> None:
-        """Let go of the function."""
-        self._function = self._call = None
+        """Leave the worker."""
+        if self._address is not None:
+            self._places.leave(self._address)
+        self._address = self._call = None
+
+    def _wait(self, call: Any) -> list[Reply]:
+        while True:
+            try:
+                found: list[Reply] = call.result(timeout=PULSE_S)
+            except TimeoutError:
+                if not self._places.there(self._address or ""):
+                    call.cancel()  # it would wait for its worker for ever
+            else:
+                return found
+
+    def _ship(self, call: Callable[..., Any]) -> Any:
+        return self._client.submit(_same, call, pure=False)
 
 
 def _same(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
+
+
+def _run(
+    function: Callable[..., Any], batch: Sequence[tuple[Any, ...]], limit_s: float | None
+) -> list[Reply]:
+    """On the worker: call, and end the worker's process where that takes too long."""
+    worker = library("distributed", "dask").get_worker()
+    over = threading.Event()
+    watch = (worker, worker.get_current_task(), limit_s, over)
+    threading.Thread(target=_watch, args=watch, daemon=True).start()
+    try:
+        return replies(function, batch)
+    finally:
+        over.set()
+
+
+def _watch(worker: Any, key: str, limit_s: float | None, over: threading.Event) -> None:
+    """Only the end of its process ends a thread, whatever that does; the nanny starts a new one."""
+    end = time.monotonic() + (float("inf") if limit_s is None else limit_s)
+    while not over.wait(max(0.0, min(0.2, end - time.monotonic()))):
+        task = worker.state.tasks.get(key)
+        if time.monotonic() >= end or task is None or task.state == "cancelled":
+            os._exit(1)

@@ -52,8 +52,7 @@ def processes(environments: Sequence[Mapping[str, str]], threads: int) -> list[W
     """A worker process for each environment."""
     if not environments or threads < 1:
         raise WrongUsage(f"{len(environments)} workers of {threads} threads cannot run a trial")
-    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
-        raise WrongUsage(MAIN_GUARD)
+    refuse_import()
     number = dict.fromkeys(THREADS, str(threads))
     return [Process(number | dict(environment)) for environment in environments]
 
@@ -62,6 +61,12 @@ MAIN_GUARD = (
     "a script that runs trials in other processes is imported by each of them; keep what it does "
     'under `if __name__ == "__main__":`'
 )
+
+
+def refuse_import() -> None:
+    """Raise where a worker process runs this only since it imports the script of its parent."""
+    if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+        raise WrongUsage(MAIN_GUARD)
 
 
 def cores() -> int:
@@ -85,12 +90,15 @@ class Process:
         self._function: Function | None = None
         self._n_oom = 0
 
-    def load(self, function: Function) -> None:
-        """Start the process where there is none, and send it the function."""
+    def start(self) -> None:
+        """Start the process where there is none."""
         if self._process is not None and self._process.exitcode is not None:
             self._bury()
         if self._process is None:
-            self._start()
+            self._spawn()
+
+    def load(self, function: Function) -> None:
+        """Send it the function."""
         if self._function is function:
             return
         self._function = None
@@ -127,7 +135,7 @@ class Process:
         self.kill()
         self._bury()
 
-    def _start(self) -> None:
+    def _spawn(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._n_oom = _oom_kills()
         self._pipe, theirs = context.Pipe()

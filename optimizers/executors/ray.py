@@ -79,10 +79,13 @@ class Actor:
         self._actor: Any = None
         self._function: Function | None = None
 
-    def load(self, function: Function) -> None:
-        """Make the actor where there is none, and send it the function."""
+    def start(self) -> None:
+        """Make the actor where there is none."""
         if self._actor is None:
             self._actor = self._kind.remote()
+
+    def load(self, function: Function) -> None:
+        """Send it the function."""
         if self._function is function:
             return
         self._wait(self._actor.load.remote(function.shipped(self._ray.put)), None)

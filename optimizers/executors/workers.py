@@ -58,7 +58,10 @@ class Function:
 
 
 class Worker(Protocol):
-    """A place where calls run one after the other; what died is made anew at the next load."""
+    """A place where calls run one after the other."""
+
+    def start(self) -> None:
+        """Be there: at first, and again after it died; before a call is taken for it."""
 
     def load(self, function: Function) -> None:
         """Make the function ready there, however long that takes."""
@@ -165,9 +168,7 @@ class Workers(Executor):
             for worker in busy:
                 dropped += self._running[worker]
                 self._running[worker] = []
-        for call in dropped:
-            if not call.future.cancel():
-                call.future.set_exception(CancelledError())
+        _drop(dropped)
         for worker in busy:
             worker.kill()
 
@@ -179,8 +180,7 @@ class Workers(Executor):
             if cancel_futures:
                 self._waiting.clear()
             self._changed.notify_all()
-        for call in dropped:
-            call.future.cancel()
+        _drop(dropped)
         if wait:
             for thread in self._threads:
                 thread.join()
@@ -202,30 +202,44 @@ class Workers(Executor):
         return call.future
 
     def _serve(self, worker: Worker) -> None:
-        while batch := self._take(worker):
+        while self._wanted():
+            problem = self._start(worker)
+            batch = self._take(worker)
+            if not batch:
+                continue
             try:
-                self._settle(batch, self._try(worker, batch))
+                self._settle(batch, problem or self._try(worker, batch))
             finally:
                 with self._changed:
                     self._running.pop(worker, None)
         worker.close()
 
-    def _take(self, worker: Worker) -> list[_Call]:
-        """The next calls for a worker; none when the executor is shut down."""
+    def _wanted(self) -> bool:
+        """Wait until a call waits; False when the executor is shut down and none does."""
         with self._changed:
-            while True:
-                while not self._waiting and not self._closed:
-                    self._changed.wait()
-                batch: list[_Call] = []
-                n = self._size()
-                while self._waiting and len(batch) < n and _fit(batch, self._waiting[0]):
-                    call = self._waiting.popleft()
-                    if call.alone or call.future.set_running_or_notify_cancel():
-                        batch.append(call)
-                if batch:
-                    self._running[worker] = batch
-                if batch or self._closed:
-                    return batch
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            return bool(self._waiting)
+
+    def _start(self, worker: Worker) -> Exception | None:
+        try:
+            worker.start()
+        except Exception as error:
+            return error
+        return None
+
+    def _take(self, worker: Worker) -> list[_Call]:
+        """The next calls for a worker, none where others took them."""
+        batch: list[_Call] = []
+        with self._changed:
+            n = self._size()
+            while self._waiting and len(batch) < n and _fit(batch, self._waiting[0]):
+                call = self._waiting.popleft()
+                if call.alone or call.future.set_running_or_notify_cancel():
+                    batch.append(call)
+            if batch:
+                self._running[worker] = batch
+        return batch
 
     def _size(self) -> int:
         """How many calls of the usual length fill a batch and leave the other workers theirs."""
@@ -272,6 +286,12 @@ class Workers(Executor):
                 call.future.set_result(value)
             else:
                 call.future.set_exception(value)
+
+
+def _drop(calls: Sequence[_Call]) -> None:
+    for call in calls:
+        if not call.future.cancel():  # it was running, for all that others know
+            call.future.set_exception(CancelledError())
 
 
 def _fit(batch: Sequence[_Call], call: _Call) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from metadb.errors import InvalidConfig, InvalidRows
 from metadb.identity import canonical_config
-from metadb.records import Evaluation
+from metadb.records import Evaluation, Trial
 from metadb.space import check, sample
 from optimizers import OPTIMIZERS
 from optimizers.learners import classifier_space
@@ -76,3 +77,75 @@ def test_a_used_up_space_ends_the_search(name):
     tiny.add(Categorical("a", [1, 2, 3]))
     trials = OPTIMIZERS[name](tiny, seed=0).ask(10)
     assert sorted(t.config["a"] for t in trials) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_search_told_all_of_an_interrupted_one_goes_on(name):
+    """No config comes again at a budget it was run at, and no id is given twice."""
+    first = OPTIMIZERS[name](SPACE, seed=4)
+    done = []
+    for _ in range(4):
+        evaluations = results(first.ask(4))
+        first.tell(evaluations)
+        done += evaluations
+    again = OPTIMIZERS[name](SPACE, seed=4)
+    again.tell(done)
+    trials = again.ask(6)
+    known = {(canonical_config(e.trial.config), e.trial.budget) for e in done}
+    assert not known & {(canonical_config(t.config), t.budget) for t in trials}
+    assert [t.id for t in trials] == list(range(16, 22))
+    assert check(SPACE, [t.config for t in trials]) == [None] * 6
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_space_of_one_point_is_asked_once(name):
+    from ConfigSpace import ConfigurationSpace, Constant
+
+    point = ConfigurationSpace(name="point")
+    point.add(Constant("a", 3))
+    optimizer = OPTIMIZERS[name](point, seed=0)
+    seen = set()
+    while trials := optimizer.ask(3):  # a search over budgets asks it again at a larger one
+        assert {t.config["a"] for t in trials} == {3}
+        assert not seen & {t.budget for t in trials}
+        seen |= {t.budget for t in trials}
+        optimizer.tell([Evaluation(t, 1.0) for t in trials])
+    assert max(seen) == 1.0
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_search_of_failures_only_goes_on(name):
+    optimizer = OPTIMIZERS[name](SPACE, seed=3)
+    for _ in range(4):
+        trials = optimizer.ask(5)
+        assert len(trials) == 5
+        optimizer.tell([Evaluation(t, None, 1.0, "memout") for t in trials])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_refused_and_nothing_entered(name, loss):
+    one, two = OPTIMIZERS[name](SPACE, seed=1), OPTIMIZERS[name](SPACE, seed=1)
+    good, bad = one.ask(2)
+    assert two.ask(2) == [good, bad]
+    with pytest.raises(InvalidRows, match="no finite number; tell None"):
+        one.tell([Evaluation(good, 0.5), Evaluation(bad, loss)])
+    assert one.ask(2) == two.ask(2)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_was_never_asked_teaches_or_is_refused_in_a_sentence(name):
+    optimizer = OPTIMIZERS[name](SPACE, seed=1)
+    configs = sample(SPACE, 12, seed=9)
+    budgets = [1.0, 0.5, 1 / 27, 0.01, 1.0, 1 / 3] * 2  # in no order
+    optimizer.tell(
+        [
+            Evaluation(Trial(c, b, 100 + i), i / 12)
+            for i, (c, b) in enumerate(zip(configs, budgets, strict=True))
+        ]
+    )
+    asked = optimizer.ask(5)
+    assert len(asked) == 5
+    assert min(t.id for t in asked) > 111
+    with pytest.raises(InvalidConfig, match="told evaluation 0"):
+        optimizer.tell([Evaluation(Trial({"learner": "none"}, 1.0, 7), 0.5)])
