@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from api.search_progress import search_progress
 from api.terminal import Common, remark
 from api.warm import Start, read_start, start_of, write_start
 from metadb.errors import NotFound
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 60
 """The smallest budget of a search over several budgets stands for so many training rows or more."""
-
-SAID_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,7 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
     recording = FoldRecording(
         store, task, space_of(task.kind), plan.metric, folds=ready.folds, run=named, seed=plan.seed
     )
-    with recording, _quiet_log():
+    with recording:
         done = recording.done()
         remembered = store.path / "runs" / f"{named}.json"
         start = read_start(remembered) if done else None
@@ -143,7 +139,11 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
             if progress.why is not None:
                 why[progress.why] = why.get(progress.why, 0) + 1
 
-        with _executor(plan) as executor, _told(plan, common) as told:
+        quiet = common.quiet or common.json
+        with (
+            _executor(plan) as executor,
+            search_progress(quiet=quiet, best=lambda loss: _text(loss, plan.metric)) as told,
+        ):
             evaluations = run(
                 optimizer, objective, trials=plan.trials, time_s=left_s, executor=executor,
                 parallel=plan.parallel, trial_time_s=plan.trial_time_s, record=recording,
@@ -193,66 +193,5 @@ def _executor(plan: Plan) -> Iterator[Any]:
         yield executor
 
 
-@contextmanager
-def _quiet_log() -> Iterator[None]:
-    """The loop logs each failed trial; here callbacks tell."""
-    log = logging.getLogger("optimizers")
-    before, log.propagate = log.propagate, False
-    handler = logging.NullHandler()
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.propagate = before
-        log.removeHandler(handler)
-
-
-@contextmanager
-def _told(plan: Plan, common: Common) -> Iterator[Callable[[Progress], None]]:
-    """Progress: a bar on a terminal, lines elsewhere, nothing when quiet."""
-    if common.quiet or common.json:
-        yield lambda progress: None
-    elif not sys.stderr.isatty():
-        yield _Lines(plan, common)
-    else:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}")
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("trials", total=1.0, said="")
-            yield lambda p: bar.update(task, completed=p.share, said=_said(plan, p))
-
-
-@dataclass(slots=True)
-class _Lines:
-    """A line where something better was found, and one each ten seconds."""
-
-    plan: Plan
-    common: Common
-    best: float | None = None
-    said_s: float = field(default_factory=monotonic)
-
-    def __call__(self, progress: Progress) -> None:
-        loss = None if progress.best is None else progress.best.loss
-        if progress.last is None or (
-            loss == self.best and monotonic() - self.said_s < SAID_EVERY_S
-        ):
-            return
-        self.best, self.said_s = loss, monotonic()
-        remark(self.common, _said(self.plan, progress))
-
-
-def _said(plan: Plan, progress: Progress) -> str:
-    of = "" if plan.trials is None else f" of {plan.trials}"
-    said = f"{progress.n_done}{of} trials"
-    if progress.best is not None and progress.best.loss is not None:
-        value = float(as_loss(progress.best.loss, plan.metric))
-        at = progress.best.trial.budget
-        part = "" if at >= 1 else f" on {at:.0%} of the rows"
-        learner = progress.best.trial.config["learner"]
-        said += f", best {plan.metric.name} {value:.5g} ({learner}{part})"
-    if progress.left_s is not None and progress.n_done:
-        said += f", about {progress.left_s:.0f} s left"
-    return said
+def _text(loss: float, metric: Metric) -> str:
+    return f"{metric.name} {float(as_loss(loss, metric)):.5g}"

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class CrossValidation:
             raise ValueError(f"{self.metric} cannot be told of what this learner predicts")
         told = [name for name in found[0] if all(name in one for one in found)]
         by_fold = {name: tuple(one[name] for one in found) for name in told}
-        loss = float(as_loss(float(np.mean(by_fold[self.metric])), METRICS[self.metric]))
+        loss = float(as_loss(fmean(by_fold[self.metric]), METRICS[self.metric]))
         return CrossValidated(trial, loss, sum(costs), folds=by_fold, fold_cost_s=tuple(costs))
 
     def pipeline(self, config: Config) -> Pipeline:
