@@ -139,6 +139,7 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
             if progress.why is not None:
                 why[progress.why] = why.get(progress.why, 0) + 1
 
+        objective.load(plan.learners)
         quiet = common.quiet or common.json
         with (
             _executor(plan) as executor,

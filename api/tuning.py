@@ -20,8 +20,9 @@ TRIALS, FOLDS, WARM, OPTIMIZER = 50, 5, 10, "tpe"
 DESCRIBING_S = 30.0
 """The table is described for so long at most."""
 
-TRIAL_S, SHARE = 300.0, 0.1
-"""A trial takes so many seconds, or this share of the search's time, where nothing is said."""
+TRIAL_S, SHARE, LEAST_S = 300.0, 0.1, 10.0
+"""Where nothing is said a trial may take so many seconds; with --time this share of it, or the
+least."""
 
 
 def tune(
@@ -73,7 +74,7 @@ def tune(
     time
         Seconds of the whole search, those before an interruption among them.
     trial_time
-        Seconds of one trial; default: a tenth of --time, or 300.
+        Seconds of one trial; default: a tenth of --time but 10 at least, or 300.
     optimizer
         Any of metadb's, see docs/optimizers.md; those over several budgets (asha, bohb, hyperband,
         successive_halving) try configurations on a part of the rows first.
@@ -122,7 +123,7 @@ def tune(
         learners=names,
         trials=TRIALS if trials is None and time is None else trials,
         time_s=time,
-        trial_time_s=trial_time or (TRIAL_S if time is None else max(1.0, SHARE * time)),
+        trial_time_s=trial_time or (TRIAL_S if time is None else max(LEAST_S, SHARE * time)),
         warm=warm_start,
         executor=executor,
         parallel=parallel,

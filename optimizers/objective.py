@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metadb.metrics import METRICS, as_loss
 from metadb.records import Config, Evaluation, Trial
-from optimizers.learners import pipeline
+from optimizers.learners import defaults, pipeline
 from optimizers.scoring import Predicted, scores
 
 if TYPE_CHECKING:
@@ -88,6 +88,14 @@ class CrossValidation:
         by_fold = {name: tuple(one[name] for one in found) for name in told}
         loss = float(as_loss(fmean(by_fold[self.metric]), METRICS[self.metric]))
         return CrossValidated(trial, loss, sum(costs), folds=by_fold, fold_cost_s=tuple(costs))
+
+    def load(self, learners: Sequence[str] | None = None) -> None:
+        """Import what the learners need: an import that a time limit cuts short stays broken."""
+        import scipy.stats  # noqa: F401
+        import threadpoolctl  # noqa: F401
+
+        for config in defaults(self.kind, None if learners is None else tuple(learners)):
+            self.pipeline(config)
 
     def pipeline(self, config: Config) -> Pipeline:
         """The unfitted pipeline of a config, with probabilities where the metric asks for them."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -16,6 +19,7 @@ from optimizers.learners import defaults, pipeline
 from optimizers.objective import CrossValidation
 from optimizers.scoring import SCORES
 
+ROOT = Path(__file__).resolve().parents[2]
 KNN = {
     "learner": "knn",
     "knn__n_neighbors": 3,
@@ -91,3 +95,13 @@ def test_every_learner_scores_what_it_is_given(kind):
     for config in defaults(kind):
         assert np.isfinite(objective(Trial(config)).loss), config["learner"]
         assert np.isfinite(objective(Trial(config, 0.5)).loss), config["learner"]
+
+
+def test_what_learners_need_is_imported_before_a_limit_can_cut_it_short():
+    """A time limit that rings inside `import torch` would leave a module that can never be used."""
+    code = (
+        "import sys; import numpy as np; from optimizers.objective import CrossValidation; "
+        "CrossValidation(np.zeros((4, 1)), np.zeros(4)).load(['mlp', 'lightgbm']); "
+        "assert {'torch', 'lightgbm', 'scipy.stats', 'sklearn.pipeline'} <= set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
