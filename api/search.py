@@ -34,7 +34,7 @@ class Plan:
         learners: Only these; None: all of the kind.
         trials, time_s: Where it ends, whatever comes first; at least one is given.
         trial_time_s: Of one trial.
-        warm: So many configurations of past tasks come first.
+        warm: So many configurations come first, half of them advised by past tasks.
         executor: Name of an executor; None: this process.
         parallel: Trials at a time; None: as many as the executor has workers.
         device: Of perceptrons.

@@ -79,7 +79,8 @@ def tune(
         Any of metadb's, see docs/optimizers.md; those over several budgets (asha, bohb, hyperband,
         successive_halving) try configurations on a part of the rows first.
     warm_start
-        So many configurations that past tasks advise come first; 0: the learners' defaults do.
+        So many configurations come first, what past tasks advise and the learners' defaults in
+        turn; 0: the defaults alone.
     folds
         Of the cross-validation; fewer where a class has fewer members.
     executor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,13 +87,15 @@ def start_of(
     seed: int,
     say: Callable[[str], object],
 ) -> Start:
-    """What past tasks advise, or the defaults of the learners where there is no past.
+    """What past tasks advise and the learners' defaults in turn; these alone without a past.
+
+    The defaults are no weak start, and past tasks may be unlike this one: each hedges the other.
 
     Args:
         metrics: The metric of the search, then others that may be learnt from in its place.
         defaults: A configuration a learner.
         may: Whether a configuration belongs to the search.
-        k: So many are asked for; 0: the past is not asked.
+        k: So many of them; 0: the past is not asked.
     """
     before = [c for c in _before(store, task, space, metrics[0]) if may(c)] if k else []
     first = [First(config, "before") for config in before]
@@ -115,10 +118,12 @@ def start_of(
     )  # fmt: skip
     said.append(f"warm start by {advice.recommender}, learnt from {advice.learnt_from}")
     said += [f"caution: {caution}" for caution in advice.cautions]
-    first += [
+    advised = [
         First(r.config, "advised", r.because.tasks, r.expected_loss) for r in advice.recommendations
     ]
-    return Start(_once(first), tuple(said))
+    usual = [First(config, "default") for config in defaults]
+    mixed = [one for both in zip_longest(advised, usual) for one in both if one is not None]
+    return Start(_once(first + mixed)[: k + len(first)], tuple(said))
 
 
 def _before(store: Store, task: Task, space: str, metric: str) -> list[Config]:

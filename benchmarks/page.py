@@ -18,6 +18,7 @@ from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
 from benchmarks.page_sources import SECTIONS
+from benchmarks.page_tune import tuned
 
 ROOT = RESULTS.parents[1]
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
@@ -183,6 +184,7 @@ def sources() -> list[str]:
         "recommender_speed": ("Speed of the recommenders", speed),
         "importance": ("Importances of hyperparameters", importances),
         "run_overhead": ("Running trials", overhead),
+        "tune": ("Tuning a table", tuned),
     }
     for name, (title, table) in sections.items():
         if not (RESULTS / f"{name}.json").is_file():
