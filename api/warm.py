@@ -113,7 +113,8 @@ def start_of(
     if metric != metrics[0]:
         said.append(f"past tasks know little of {metrics[0]}, so they advise by {metric}")
     advice = advise(
-        store, task, space=space, metric=metric, k=k, recommender=DEFAULT, seed=seed, may=may,
+        store, task, space=space, metric=metric, k=k - min(k // 2, len(defaults)),
+        recommender=DEFAULT, seed=seed, may=may,
         say=say,
     )  # fmt: skip
     said.append(f"warm start by {advice.recommender}, learnt from {advice.learnt_from}")

@@ -319,3 +319,34 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_done(said, iri
     assert "holds something else than a model of `metadb tune`" in err
     assert not (tmp_path / "store").exists()
     assert [p.name for p in (tmp_path / "model").iterdir()] == ["thesis.txt"]
+
+
+def test_the_time_of_a_search_counts_what_was_spent_before(said, iris):
+    words = ["tune", iris, "--learners", "knn", "--time", 3]
+    code, _, err = said(*words)
+    assert code == 0
+    n = int(re.findall(r"search: ([\d,]+) trials", err)[-1].replace(",", ""))
+    code, _, err = said(*words)
+    assert code == 0
+    assert f"this search is done: {n} trials; its model is fitted again" in err
+
+
+def test_ctrl_c_says_how_to_go_on(iris, tmp_path):
+    command = [sys.executable, "-m", "api.cli", "tune", str(iris), "--learners", "knn", "--trials",
+               "100000", "--store", "store", "--out", "model"]  # fmt: skip
+    more = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ | more, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not any(p.stat().st_size for p in (tmp_path / "store").glob("journal/*.jsonl")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted; what was added stays, run the same command again to go on" in err
+    assert not (tmp_path / "model").exists()
+    with Store(tmp_path / "store") as store:
+        assert len(store.sql("select 1 from evaluations")) >= 1
