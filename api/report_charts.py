@@ -277,7 +277,7 @@ def _grid(frame: _Frame, tick: float, label: str) -> Iterator[str]:
 
 def _steps(frame: _Frame, n: int, label: str) -> Iterator[str]:
     apart = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**6) if n / s <= 12)
-    for step in [1, *range(max(apart, 2), n + 1, apart)]:
+    for step in [1, *range(apart if apart > 2 else apart + 1, n + 1, apart)]:
         yield _text(str(step), frame.px(step), frame.height - frame.bottom + 20, anchor="middle")
     yield _label(label, frame)
 

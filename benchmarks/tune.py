@@ -130,7 +130,7 @@ def figures(tables: dict[str, Any], seeds: int) -> dict[str, Any]:
     for name, each in tables.items():
         cold, warm = np.array(each["cold"]), np.array(each["warm"])  # (seeds, steps)
         sign = -1.0 if METRICS[each["metric"]].lower_is_better else 1.0
-        lead = np.sign(sign * (warm - cold))
+        lead = np.sign(np.round(sign * (warm - cold), 9))
         count += np.array([(lead > 0).sum(0), (lead == 0).sum(0), (lead < 0).sum(0)])
         found["tables"][name] = {
             "metric": each["metric"],
