@@ -131,8 +131,8 @@ def _summary(
     yield f"<p><code>{_safe(config_text(best.config))}</code></p>"
     if board.budget < 1:
         yield (
-            f"<p>No configuration reached all rows yet: all is judged by {board.budget:.0%} of each "
-            "fold's training rows. More trials take it further.</p>"
+            f"<p>No configuration reached all rows yet: all is judged by {board.budget:.0%} of "
+            "each fold's training rows. More trials take it further.</p>"
         )
     better = "smaller" if board.metric.lower_is_better else "larger"
     yield (
