@@ -52,6 +52,7 @@ bench: setup
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.metafeatures_parity --data $(SHARED)/tabular
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.lcdb --data $(SHARED)/lcdb11
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.yahpo --data $(SHARED)/yahpo
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.curves --data $(SHARED)
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)
 	! $(BIN)/python -c "import ray, distributed" || $(BIN)/python -m benchmarks.run_overhead
 

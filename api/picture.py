@@ -79,7 +79,8 @@ def _line(axes: _Axes, name: str, line: Sequence[float], nth: int) -> str:
         f"H{axes.x(i):.1f}V{axes.y(v):.1f}" for i, v in enumerate(line[1:], 2)
     )
     path += f"H{axes.x(len(line) + 1):.1f}"  # the last value holds for a step too
-    colour, dash = _COLOURS[nth % len(_COLOURS)], _DASHES[nth % len(_DASHES)]
+    colour = _COLOURS[nth % len(_COLOURS)]
+    dash = _DASHES[(nth + nth // len(_COLOURS)) % len(_DASHES)]  # the seventh is another first
     stroke = f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
     x, y = _WIDTH - _RIGHT - 210, _TOP + 14 + 22 * nth
     sample = f'<line x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}" {stroke}/>'

@@ -227,9 +227,10 @@ def _curves(plan: Plan, found: Found, board: Leaderboard) -> Iterator[str]:
         )
     else:
         top = board.places[0]
-        if (top.cost_s or 0.0) * sum(SHARES) > CURVE_S:
+        shares = [s for s in (*SHARES, 1.0) if s != board.budget]
+        if (top.cost_s or 0.0) / board.budget * sum(shares) > CURVE_S:
             return
-        line = _curve(plan, found, top)
+        line = _curve(plan, found, top, board.budget, shares)
         if line is None:
             return
         picture = curves([line], metric=plan.metric.name, x_label=label, title="Learning curve")
@@ -247,10 +248,12 @@ def _value(e: Evaluation, plan: Plan) -> float:
     return float(as_loss(e.loss, plan.metric))
 
 
-def _curve(plan: Plan, found: Found, top: Place) -> Line | None:
-    points = [(1.0, top.value)]
-    band = [(1.0, top.value - (top.sd or 0.0), top.value + (top.sd or 0.0))]
-    for share in reversed(SHARES):
+def _curve(
+    plan: Plan, found: Found, top: Place, budget: float, shares: Sequence[float]
+) -> Line | None:
+    points = [(budget, top.value)]
+    band = [(budget, top.value - (top.sd or 0.0), top.value + (top.sd or 0.0))]
+    for share in shares:
         try:
             e = found.objective(Trial(top.config, share))
         except Exception:  # noqa: S112  (too few rows for this learner: no point there)

@@ -223,8 +223,9 @@ def parallel(axes: Sequence[Axis], goodness: Sequence[float], *, title: str) -> 
         parts.append(f'<path d="{path}" {look}/>')
     for nth, (x, axis) in enumerate(zip(xs, axes, strict=True)):
         parts.append(f'<path d="M{x:.1f},{top}V{height - bottom}" class="axis"/>')
-        parts.append(_text(_short(axis.name, 18), x, 20 + 18 * (nth % 2), anchor="middle"))
         last = nth == len(axes) - 1
+        edge, anchor = (WIDTH - 4.0, "end") if last else (x, "middle")
+        parts.append(_text(_short(axis.name, 18), edge, 20 + 18 * (nth % 2), anchor=anchor))
         for place, said in axis.marks:
             parts.append(
                 _text(

@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page_optimizers as optimizers
 from benchmarks.machine import RESULTS
 from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
@@ -184,6 +185,10 @@ def sources() -> list[str]:
         "recommender_speed": ("Speed of the recommenders", speed),
         "importance": ("Importances of hyperparameters", importances),
         "run_overhead": ("Running trials", overhead),
+        "optimizer_quality": ("Optimisers beside their peers", optimizers.quality),
+        "warm_search": ("Searches that know other tasks", optimizers.warm),
+        "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
+        "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
         "tune": ("Tuning a table", tuned),
     }
     for name, (title, table) in sections.items():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from optimizers.asha import ASHA
 from optimizers.bo import BO
+from optimizers.bohb import BOHB
 from optimizers.cma_es import CMAES
+from optimizers.curve_stopping import CurveStopping
 from optimizers.differential_evolution import DifferentialEvolution
+from optimizers.forest_bo import ForestBO
 from optimizers.genetic import Genetic
 from optimizers.grid import Grid
 from optimizers.hyperband import Hyperband
@@ -25,6 +28,7 @@ OPTIMIZERS = {
     # a model of the loss
     "bo": BO,
     "tpe": TPE,
+    "forest_bo": ForestBO,
     # evolution
     "cma_es": CMAES,
     "differential_evolution": DifferentialEvolution,
@@ -33,6 +37,8 @@ OPTIMIZERS = {
     "regularized_evolution": RegularizedEvolution,
     # several budgets
     "asha": ASHA,
+    "bohb": BOHB,
+    "curve_stopping": CurveStopping,
     "hyperband": Hyperband,
     "successive_halving": SuccessiveHalving,
 }
@@ -40,10 +46,13 @@ OPTIMIZERS = {
 __all__ = [
     "ASHA",
     "BO",
+    "BOHB",
     "CMAES",
     "OPTIMIZERS",
     "TPE",
+    "CurveStopping",
     "DifferentialEvolution",
+    "ForestBO",
     "Genetic",
     "Grid",
     "Hyperband",

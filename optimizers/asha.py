@@ -16,10 +16,13 @@ from metadb.identity import canonical_config
 from metadb.records import Config, Evaluation, Trial
 from optimizers.ladder import Draw, Ladder, Result
 from optimizers.ledger import Ledger
+from optimizers.prior import drawing
 from optimizers.rungs import Rungs
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from recommenders.region import Region
 
 
 class ASHA:
@@ -36,11 +39,12 @@ class ASHA:
         most: The largest budget R, in the unit of the search.
         eta: One config of so many goes up.
         draw: Gives a new config; random draws from the space's priors by default.
+        prior: Of similar tasks; new configs are drawn around their good ones, a fifth is not.
         seed: Same seed, same asks.
 
     Raises:
-        InvalidConfig: A config of the warm start is not legal in the space.
-        WrongUsage: Not 0 < least <= most, or not 1 < eta.
+        InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
+        WrongUsage: Not 0 < least <= most, or not 1 < eta; both a prior and a draw.
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class ASHA:
         most: float = 1.0,
         eta: float = 3,
         draw: Draw | None = None,
+        prior: Region | None = None,
         seed: int = 0,
     ) -> None:
         ledger = Ledger(space, warm_start, seed)
-        self._ladder = Ladder(ledger, Rungs.between(least, most, eta), draw)
+        rungs = Rungs.between(least, most, eta)
+        self._ladder = Ladder(ledger, rungs, drawing(ledger, prior, draw))
         self._reached: dict[str, int] = {}  # config to the highest rung asked or told
 
     def ask(self, n: int = 1) -> list[Trial]:

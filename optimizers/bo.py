@@ -9,32 +9,28 @@ Le Riche, Carraro 2010, "Kriging Is Well-Suited to Parallelize Optimization".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metadb.errors import NotFound
-from metadb.identity import canonical_config
 from metadb.protocols import Floats, Surrogate
 from metadb.records import Config, Evaluation, Trial
 from optimizers.ascent import Ascent
 from optimizers.cube import Cube
 from optimizers.ledger import DRAWS, Ledger, Results
+from optimizers.modelled import believing, best_predicted, counted, hope, waiting
 from optimizers.sobol import sequence
-from recommenders.acquisition import ACQUISITIONS
+from recommenders.acquisition import ACQUISITIONS, Acquisition
 from recommenders.matern import Points, Prior, sought, spread
 from recommenders.posterior import Posterior
+from recommenders.surrogate import Fitter
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
-
-Fitter = Callable[[Floats, Floats, int], Surrogate]
-"""Of encoded points (n, width), losses (n,), NaN where a trial failed, and a seed."""
-
-Hoped = Callable[[Floats, np.random.Generator], Iterator[Config]]
-"""Gives legal configs, those to be hoped most of first, from points known to be good."""
 
 FEW, TINY = 4, 1e-12
 """Fewer losses have no tail to speak of; a smaller deviation is rounding."""
@@ -60,19 +56,19 @@ class BO:
     outside of [0, 1]). The kernel's hyperparameters have the greatest posterior density: they are
     sought at the 1.1-fold of the results they were last sought at, from where they were then. What
     is asked hangs on what was told, not on when. Pending trials are believed to come out as
-    predicted, so that parallel asks differ. A failed trial counts as the worst; results at less
-    than the largest budget told are left out.
+    predicted, so that parallel asks differ. A failed trial counts as the worst. Of several budgets
+    the largest counts at which `startup` results are in.
 
     Args:
         space: Where to search.
         warm_start: Configs asked first and in order.
         seed: Same seed and same results, same asks.
         acquisition: `log_ei`, `ei`, `pi`, `ucb`, or `thompson` (the least of one joint draw).
-        startup: Results before the first model; None: 5, in more dimensions as many as these, at
-            most 10; 1 with a surrogate of one's own.
-        surrogate: Makes the model of encoded points, losses and a seed, instead of the Gaussian
-            process; it may carry what past tasks taught. The best loss so far is then the least
-            that it predicts at what was run, as its scale may be its own.
+        startup: Results before the first model; None: as many as the surrogate says it needs, or
+            else 5, in more dimensions as many as these, at most 10.
+        surrogate: Makes the model of encoded points, losses (NaN where failed) and a seed, instead
+            of the Gaussian process; it may carry what past tasks taught: `recommenders.fitter`.
+            It is asked for log EI, or for its own `gain`, whatever `acquisition` is.
         device: Where torch computes.
 
     Raises:
@@ -95,17 +91,17 @@ class BO:
         if acquisition not in {*ACQUISITIONS, "thompson"}:
             names = ", ".join([*ACQUISITIONS, "thompson"])
             raise NotFound(f"no acquisition function {acquisition!r}; there are {names}")
-        if startup is not None and startup < 1:
-            raise ValueError(f"startup must be 1 or more, not {startup}")
         self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
         self._acquisition, self._surrogate, self._device = acquisition, surrogate, device
-        few = min(max(5, self._cube.width), 10) if surrogate is None else 1
-        self._startup = startup or few
+        if startup is None:
+            startup = getattr(surrogate, "startup", min(max(5, self._cube.width), 10))
+        if startup < (surrogate is None):
+            raise ValueError(f"startup must be 1 or more, not {startup}")
+        self._startup = startup
         self._first = sequence(self._cube, seed)
         self._groups = self._ledger.encoding.groups
-        self._sought: list[tuple[int, bytes, Floats]] = []  # results, their digest, theta
-        self._results: Results | None = None
-        self._model: Posterior | None = None
+        self._sought: list[tuple[bytes, Floats]] = []  # the digest of results, and theta
+        self._model: tuple[Results, Surrogate] | None = None
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials; fewer once a finite space is used up."""
@@ -114,16 +110,19 @@ class BO:
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Enter results; those of trials never asked count as well."""
         self._ledger.tell(evaluations)
-        self._results, self._model = self._counted(), None
+        self._model = None
 
     def _next(self) -> Config | None:
-        results = self._results
-        if results is None or not self._cube.width:
+        if self._model is None:
+            self._model = self._fitted()
+        if self._model is None:
             return self._begin()
-        rng, hoped = self._ledger.random(1), self._hoped(results)
+        results, model = self._model
+        x = waiting(self._ledger)
+        model = believing(model, results, x, self._fit)
         nearby = np.argsort(results.filled, kind="stable")[:NEAR]
         known = self._cube.encode([results.configs[i] for i in nearby])
-        for config in hoped(known, rng):
+        for config in self._hoped(model, best_predicted(model, results, x), known):
             if self._ledger.new(config):
                 return config
         return self._begin()
@@ -135,50 +134,28 @@ class BO:
                 return config
         return self._ledger.draw()
 
-    def _counted(self) -> Results | None:
-        """The results that count; None while they are too few."""
-        told = self._ledger.results()
-        if len(told):
-            told = told.take(told.budget == told.budget.max())
-        return None if len(told) < self._startup or np.isnan(told.loss).all() else told
+    def _fitted(self) -> tuple[Results, Surrogate] | None:
+        """The results that count and their model; None while they are too few."""
+        results = counted(self._ledger, self._startup) if self._cube.width else None
+        return None if results is None else (results, self._fit(results.x, results.loss))
 
-    def _hoped(self, results: Results) -> Hoped:
-        """What gives the configs to be hoped most of, as if all pending trials had ended."""
-        waiting = [(canonical_config(t.config), t.config) for t in self._ledger.pending]
-        x = self._ledger.encode([text for text, _ in waiting], [config for _, config in waiting])
-        if self._surrogate is not None:  # those that wait are said to be as bad as the worst
-            loss = np.append(results.loss, np.full(len(x), results.filled.max()))
-            seen = np.vstack([results.x, x])
-            model = self._surrogate(seen, loss, self._ledger.seed)
-            return self._ascent(model, float(model.predict(seen)[0].min())).ranked
-        if self._model is None:
-            y = scaled(results.filled)
-            theta = spread(self._theta(results), self._groups)
-            self._model = Posterior.of(results.x, y, theta, device=self._device)
-        posterior = self._model
-        best = float(posterior.predict(results.x)[0].min())
-        for row in x:
-            believed = float(posterior.predict(row[None])[0][0])
-            posterior, best = posterior.condition(row, believed), min(best, believed)
+    def _fit(self, x: Floats, loss: Floats) -> Surrogate:
+        if self._surrogate is not None:
+            return self._surrogate(x, loss, self._ledger.seed)
+        filled = np.where(np.isnan(loss), np.nanmax(loss), loss)
+        theta = spread(self._theta(x, filled), self._groups)
+        return Posterior.of(x, scaled(filled), theta, device=self._device)
+
+    def _hoped(self, model: Surrogate, best: float | None, known: Floats) -> Iterator[Config]:
+        """Legal configs, those to be hoped most of first."""
+        rng, encoding = self._ledger.random(1), self._ledger.encoding
+        if not isinstance(model, Posterior):
+            return Ascent(self._cube, encoding, hope(model, best)).ranked(known, rng)
         if self._acquisition == "thompson":
-            return partial(self._drawn, posterior)
-        return self._ascent(posterior, best).ranked
-
-    def _ascent(self, model: Surrogate | Posterior, best: float) -> Ascent:
-        acquisition = ACQUISITIONS[self._acquisition]
-
-        def gain(x: Floats) -> Floats:
-            return acquisition.value(*model.predict(x), best)
-
-        def slope(x: Floats) -> tuple[Floats, Floats]:
-            assert isinstance(model, Posterior)
-            mean, sd, d_mean, d_sd = model.slopes(x)
-            of_mean, of_sd = acquisition.slope(mean, sd, best)
-            value = acquisition.value(mean, sd, best)
-            return value, of_mean[:, None] * d_mean + of_sd[:, None] * d_sd
-
-        climbs = slope if isinstance(model, Posterior) else None
-        return Ascent(self._cube, self._ledger.encoding, gain, climbs)
+            return self._drawn(model, known, rng)
+        assert best is not None  # a posterior is of results
+        climb = _Climb(model, ACQUISITIONS[self._acquisition], best)
+        return Ascent(self._cube, encoding, climb.gain, climb.slope).ranked(known, rng)
 
     def _drawn(self, model: Posterior, known: Floats, rng: np.random.Generator) -> Iterator[Config]:
         """Configs by one joint draw of their losses, the least first."""
@@ -187,21 +164,39 @@ class BO:
         order = np.argsort(model.sample(x[-DRAWN:], rng), kind="stable")
         yield from self._cube.decode(points[-DRAWN:][order])[0]
 
-    def _theta(self, results: Results) -> Floats:
+    def _theta(self, x: Floats, loss: Floats) -> Floats:
         """Hyperparameters of the results: a pure function of them, whatever was asked before."""
         prior = Prior.vanilla(int(self._groups.max(initial=-1)) + 1)
         theta, size, nth = prior.start, self._startup, 0
-        while size <= len(results):
-            digest = results.digest(size)
-            if nth == len(self._sought) or self._sought[nth][:2] != (size, digest):
-                first = results.take(np.arange(size))
-                y, mask = scaled(first.filled), np.ones((1, size))
-                points = Points.of(first.x[None], y[None], mask, self._device)
+        while size <= len(x):
+            name = x[:size].tobytes() + loss[:size].tobytes()
+            digest = blake2b(name, digest_size=16).digest()
+            if nth == len(self._sought) or self._sought[nth][0] != digest:
+                y, mask = scaled(loss[:size])[None], np.ones((1, size))
+                points = Points.of(x[None, :size], y, mask, self._device)
                 starts = np.stack([theta, prior.start][: 2 if size < MANY else 1])
-                self._sought[nth:] = [(size, digest, sought(points, prior, starts, self._groups))]
-            theta = self._sought[nth][2]
+                self._sought[nth:] = [(digest, sought(points, prior, starts, self._groups))]
+            theta = self._sought[nth][1]
             size, nth = max(size + 1, int(np.ceil(size * GROWTH))), nth + 1
         return theta
+
+
+@dataclass(frozen=True, slots=True)
+class _Climb:
+    """An acquisition function of a posterior, and its slope in the encoded space."""
+
+    model: Posterior
+    acquisition: Acquisition
+    best: float
+
+    def gain(self, x: Floats) -> Floats:
+        return self.acquisition.value(*self.model.predict(x), self.best)
+
+    def slope(self, x: Floats) -> tuple[Floats, Floats]:
+        mean, sd, d_mean, d_sd = self.model.slopes(x)
+        of_mean, of_sd = self.acquisition.slope(mean, sd, self.best)
+        value = self.acquisition.value(mean, sd, self.best)
+        return value, of_mean[:, None] * d_mean + of_sd[:, None] * d_sd
 
 
 def scaled(loss: Floats) -> Floats:

@@ -19,9 +19,12 @@ from metadb.protocols import Floats
 from metadb.records import Config, Evaluation, Trial
 from optimizers.cube import Cube
 from optimizers.ledger import DRAWS, Ledger, full
+from optimizers.prior import within
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from recommenders.region import Region
 
 GAMMA, ALPHA = 0.1, 0.1
 """The share of earlier results that count as good, and the least spread around them (Nomura)."""
@@ -48,11 +51,12 @@ class CMAES:
     Args:
         space: Where to search.
         warm_start: Configs asked first and in order.
+        prior: Of similar tasks; the distribution begins as that of their good configs.
         seed: Same seed, same asks.
         population: The size of a generation; None: 4 + floor(3 ln(width)).
 
     Raises:
-        InvalidConfig: A config of the warm start is not legal in the space.
+        InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
         ValueError: A population of fewer than 3.
     """
 
@@ -61,6 +65,7 @@ class CMAES:
         space: ConfigurationSpace,
         *,
         warm_start: Sequence[Config] = (),
+        prior: Region | None = None,
         seed: int = 0,
         population: int | None = None,
     ) -> None:
@@ -68,6 +73,7 @@ class CMAES:
             raise ValueError(f"a population must be 3 or more, not {population}")
         self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
         self._warm = tuple(warm_start)
+        self._prior = from_region(self._cube, prior) if prior and self._cube.width else None
         self._population = population or 4 + int(3 * np.log(max(self._cube.width, 1)))
         self._search: Any = None
         self._restarts = 0
@@ -121,6 +127,8 @@ class CMAES:
 
     def _start(self) -> Start:
         told = [t for _, t in sorted(self._told.items()) if np.isfinite(t[0])]
+        if self._prior is not None and len(told) < FEW:
+            return self._prior
         if told and (self._warm or len(told) >= FEW):
             loss, configs = zip(*told, strict=True)
             return from_results(self._cube.encode(configs), np.array(loss))
@@ -153,6 +161,16 @@ def from_results(x: Floats, loss: Floats, *, gamma: float = GAMMA) -> Start:
     scaled = [(point / ALPHA, value) for point, value in zip(x, loss.tolist(), strict=True)]
     mean, sigma, cov = get_warm_start_mgd(scaled, gamma=gamma, alpha=1.0)
     return mean * ALPHA, sigma * ALPHA, cov
+
+
+def from_region(cube: Cube, region: Region) -> Start:
+    """Where to begin among the good configs of similar tasks: as `from_results`, but weighted."""
+    configs, w = within(region, cube.space)
+    x = cube.complete(configs, np.random.default_rng(0))  # (n, width)
+    mean = w @ x
+    cov = (w * (x - mean).T) @ (x - mean) + ALPHA**2 * np.eye(cube.width)
+    sigma = float(np.exp(np.linalg.slogdet(cov)[1] / (2 * cube.width)))
+    return mean, sigma, cov / sigma**2
 
 
 def from_priors(cube: Cube) -> Start:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,11 +44,6 @@ class Results:
         places = np.arange(len(self))[which]
         configs = tuple(self.configs[i] for i in places)
         return Results(configs, self.x[places], self.loss[places], self.budget[places])
-
-    def digest(self, n: int) -> bytes:
-        """Names the first `n` of them."""
-        parts = (self.x[:n], self.loss[:n], self.budget[:n])
-        return blake2b(b"".join(p.tobytes() for p in parts), digest_size=16).digest()
 
     @property
     def filled(self) -> Floats:
@@ -118,8 +112,8 @@ class Ledger:
         return bool(self._queue)
 
     def random(self, *stream: int) -> np.random.Generator:
-        """A generator that depends on the seed, how much was asked, and `stream`."""
-        return np.random.default_rng([self.seed, self.n_asked, *stream])
+        """A generator that depends on the seed, the next trial's id, and `stream`."""
+        return np.random.default_rng([self.seed, self._next_id, *stream])
 
     def ask(
         self, n: int, propose: Callable[[], Config | None], *, budget: float = 1.0
@@ -169,7 +163,7 @@ class Ledger:
         for _ in range(DRAWS + len(self._known)):  # an earlier run with this seed drew the same
             if not self._drawn:
                 self._n_drawn += 1
-                stream = self.seed * 1_000_003 + self._n_drawn
+                stream = (self.seed * 1_000_003 + self._n_drawn) % 2**32
                 self._drawn = sample(self.space, DRAWS, stream)[::-1]
             config = self._drawn.pop()
             if self.new(config):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -96,6 +97,20 @@ class Scale:
         return np.clip(np.rint(np.exp(moved) if self.log else moved), *self.bounds)
 
 
+class Density(Protocol):
+    """What can be drawn from and looked up over hyperparameters."""
+
+    @property
+    def scales(self) -> Sequence[Scale]:
+        """Of its hyperparameters, (d,)."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Places drawn from it, (n, d)."""
+
+    def logpdf(self, x: Floats) -> Floats:
+        """Its logarithm at places `x` (m, d)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Parzen:
     """A mixture of product kernels; made by `fit`.
@@ -171,3 +186,32 @@ class Parzen:
         k[np.arange(n), self.centres[:n, j].astype(np.intp)] += 1 / (1 + a)
         k[n] = p
         return k
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """A share of one density and the rest of another, of the same hyperparameters."""
+
+    one: Density
+    other: Density
+    share: float
+
+    @property
+    def scales(self) -> Sequence[Scale]:
+        """Of its hyperparameters, (d,)."""
+        return self.one.scales
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Places drawn from the mixture, (n, d)."""
+        of_one = rng.random(n) < self.share
+        x = np.empty((n, len(self.scales)))
+        for density, mine in ((self.one, of_one), (self.other, ~of_one)):
+            x[mine] = density.sample(int(mine.sum()), rng)
+        return x
+
+    def logpdf(self, x: Floats) -> Floats:
+        """The logarithm of the mixture's density at places `x` (m, d)."""
+        with np.errstate(divide="ignore"):
+            shares = np.log([self.share, 1 - self.share])
+        one, other = self.one.logpdf(x), self.other.logpdf(x)
+        return np.asarray(np.logaddexp(shares[0] + one, shares[1] + other))

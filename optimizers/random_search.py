@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from metadb.records import Config, Evaluation, Trial
 from optimizers.ledger import Ledger
+from optimizers.prior import drawing
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from recommenders.region import Region
 
 
 class RandomSearch:
@@ -21,20 +24,27 @@ class RandomSearch:
     Args:
         space: Where to search.
         warm_start: Configs asked first and in order.
+        prior: Of similar tasks; new configs are drawn around their good ones, a fifth is not.
         seed: Same seed, same asks.
 
     Raises:
-        InvalidConfig: A config of the warm start is not legal in the space.
+        InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
     """
 
     def __init__(
-        self, space: ConfigurationSpace, *, warm_start: Sequence[Config] = (), seed: int = 0
+        self,
+        space: ConfigurationSpace,
+        *,
+        warm_start: Sequence[Config] = (),
+        prior: Region | None = None,
+        seed: int = 0,
     ) -> None:
         self._ledger = Ledger(space, warm_start, seed)
+        self._draw = drawing(self._ledger, prior) or self._ledger.draw
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials; fewer once a finite space is used up."""
-        return self._ledger.ask(n, self._ledger.draw)
+        return self._ledger.ask(n, self._draw)
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Nothing is learnt, but a config that is told is not asked again."""

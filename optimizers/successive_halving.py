@@ -15,10 +15,13 @@ from metadb.records import Config, Evaluation, Trial
 from optimizers.brackets import Brackets
 from optimizers.ladder import Draw, Ladder
 from optimizers.ledger import Ledger
+from optimizers.prior import drawing
 from optimizers.rungs import Rungs
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from recommenders.region import Region
 
 
 class SuccessiveHalving:
@@ -35,11 +38,12 @@ class SuccessiveHalving:
         most: The largest budget, in the unit of the search.
         eta: One config of so many goes up.
         draw: Gives a new config; random draws from the space's priors by default.
+        prior: Of similar tasks; new configs are drawn around their good ones, a fifth is not.
         seed: Same seed, same asks.
 
     Raises:
-        InvalidConfig: A config of the warm start is not legal in the space.
-        WrongUsage: Not 0 < least <= most, or not 1 < eta.
+        InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
+        WrongUsage: Not 0 < least <= most, or not 1 < eta; both a prior and a draw.
     """
 
     def __init__(
@@ -51,10 +55,12 @@ class SuccessiveHalving:
         most: float = 1.0,
         eta: float = 3,
         draw: Draw | None = None,
+        prior: Region | None = None,
         seed: int = 0,
     ) -> None:
         rungs = Rungs.between(least, most, eta)
-        ladder = Ladder(Ledger(space, warm_start, seed), rungs, draw)
+        ledger = Ledger(space, warm_start, seed)
+        ladder = Ladder(ledger, rungs, drawing(ledger, prior, draw))
         self._brackets = Brackets(ladder, repeat(len(rungs) - 1))
 
     def ask(self, n: int = 1) -> list[Trial]:

@@ -22,6 +22,7 @@ from recommenders.random import Random
 from recommenders.ranking import Ranking
 from recommenders.rgpe import RGPE
 from recommenders.stacked import Stacked
+from recommenders.surrogate import SURROGATES, fitter
 from recommenders.taf import TAF
 from recommenders.tst import TST
 from recommenders.zero_shot import ZeroShot
@@ -79,4 +80,4 @@ def family(name: str) -> Family:
     return RECOMMENDERS[name]
 
 
-__all__ = ["RECOMMENDERS", "Family", "family"]
+__all__ = ["RECOMMENDERS", "SURROGATES", "Family", "family", "fitter"]

@@ -18,7 +18,7 @@ import numpy as np
 from metadb.errors import NotFound
 from metadb.history import Configs, History
 from metadb.protocols import Floats
-from recommenders.candidates import Pool
+from recommenders.candidates import Places, Pool
 from recommenders.regret import regret_within
 from recommenders.remembered import Remembered
 
@@ -69,12 +69,29 @@ class Completion:
 
     def run(self, pool: Pool) -> Floats:
         """The regret of every config of the pool where it was run, else NaN, (tasks, n)."""
+        return self._run(pool.place)
+
+    def _run(self, place: Places) -> Floats:
         position = np.full(len(self.configs) + 1, -1)
-        position[pool.place] = np.arange(len(pool))  # a new config writes to the last place
+        position[place] = np.arange(len(place))  # a new config writes to the last place
         at = position[self.config]
         there = at >= 0
-        regret = np.full((len(self.tasks), len(pool)), np.nan)
+        regret = np.full((len(self.tasks), len(place)), np.nan)
         regret[self.task[there], at[there]] = self.regret[there]
+        return regret
+
+    def at(self, x: Floats, place: Places) -> Floats:
+        """The regret at any points x (n, width) on every past task, (tasks, n); not remembered.
+
+        Args:
+            place: Where each stands in `configs`, -1 where it is new, (n,); none twice but -1.
+        """
+        regret = self._run(place)
+        bounds = np.searchsorted(self.task, np.arange(len(self.tasks) + 1))
+        for t in np.flatnonzero(np.isnan(regret).any(axis=1)):
+            rows, holes = slice(bounds[t], bounds[t + 1]), np.isnan(regret[t])
+            known, y = self.configs.x[self.config[rows]], self.regret[rows]
+            regret[t, holes] = _asked(known, y, x[holes], self.seed)
         return regret
 
     def regrets(self, pool: Pool) -> Floats:
@@ -140,16 +157,22 @@ _predictions: Remembered[Floats] = Remembered(1 << 16, 256_000_000, lambda made:
 
 def _predicted(x: Floats, regret: Floats, at: Floats, at_digest: bytes, seed: int) -> Floats:
     """What a forest fitted on the task's results predicts, (n,); remembered by content."""
+    own = _digest(x, regret, seed)
+    return _predictions.get((), lambda: _asked(x, regret, at, seed), own, at_digest)
+
+
+def _asked(x: Floats, regret: Floats, at: Floats, seed: int) -> Floats:
+    """The same, of which only the forest is remembered."""
     if not len(regret):
         return np.full(len(at), 0.5)
+    own = _digest(x, regret, seed)
+    return _mean_of_trees(_forests.get((), lambda: _forest(x, regret, seed), own), at)
+
+
+def _digest(x: Floats, regret: Floats, seed: int) -> bytes:
     hashed = blake2b(np.ascontiguousarray(x).tobytes(), digest_size=16)
     hashed.update(regret.tobytes() + f"{x.shape} {seed}".encode())
-    own = hashed.digest()
-
-    def make() -> Floats:
-        return _mean_of_trees(_forests.get((), lambda: _forest(x, regret, seed), own), at)
-
-    return _predictions.get((), make, own, at_digest)
+    return hashed.digest()
 
 
 def _forest(x: Floats, regret: Floats, seed: int) -> RandomForestRegressor:

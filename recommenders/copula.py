@@ -68,13 +68,16 @@ class Copula:
     ) -> list[Recommendation]:
         """The `k` configs of greatest expected improvement, one after the other."""
         return advise(
-            self.sources, self._judge, k, observed=observed, candidates=candidates, seed=self.seed
+            self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
-    def _judge(self, asked: Asked) -> Judged:
+    def judge(self, asked: Asked) -> Judged:
+        """The expected improvement of candidates, and what is expected of them."""
         weight = np.ones(len(asked.mean))
         mu, variance = mixture(*asked.both, weight)  # (n + m,)
-        typical = max(float(variance.mean()), 1e-6)
+        mean = np.hstack([asked.panel[0], asked.seen_mean])
+        sd = np.hstack([asked.panel[1], asked.seen_sd])
+        typical = max(float(mixture(mean, sd, weight)[1].mean()), 1e-6)
         sigma = np.sqrt((len(weight) * variance + typical) / (len(weight) + 1))
         n, m = len(asked.x), len(asked.seen_x)
         if not m:

@@ -74,6 +74,13 @@ class Posterior:
             off = torch.cat([self.off, (y - self.theta[0, -1]).reshape(1, 1)])
             return replace(self, x=torch.cat([self.x, new], 1), root=root, off=off)
 
+    def believe(self, x: Floats) -> Self:
+        """The same as if points x (k, d) had come out, one after the other, as predicted."""
+        model = self
+        for row in x:
+            model = model.condition(row, float(model.predict(row[None])[0][0]))
+        return model
+
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of f (without noise) at x (m, d), each (m,)."""
         import torch

@@ -114,10 +114,7 @@ class Pretrained:
             return []
         if not told.regret.shape[1]:
             return told.advice(left[:k], self.metric, note=outside(allowed, seen))
-        weight = np.full(told.regret.shape[1], 1.0)
-        if self.likeness is not None:
-            weight = _near(self.likeness.distance(task))
-        weight /= weight.sum()
+        weight = self.weights(task)
         if not np.ptp(told.regret, axis=0).any():  # one config, or none unlike another: no scores
             return told.advice(left[:k], self.metric, weight=weight, note=outside(allowed, seen))
         belief = Belief.of(self, told, seen, weight)
@@ -136,6 +133,13 @@ class Pretrained:
             )
             for i, r in enumerate(advice)
         ]
+
+    def weights(self, task: Task) -> Floats:
+        """How much each past task says of a new one, sum 1, (tasks,)."""
+        weight = np.full(len(self.completion.tasks), 1.0)
+        if self.likeness is not None:
+            weight = _near(self.likeness.distance(task))
+        return np.asarray(weight / weight.sum())
 
 
 @dataclass(slots=True, eq=False)
@@ -171,32 +175,47 @@ class Belief:
     @classmethod
     def of(cls, fitted: Pretrained, told: Past, seen: Seen, weight: Floats) -> Self:
         """What past tasks lead to expect, and what was seen says of it."""
-        kernel, past_regret = fitted.kernel, told.regret.T  # (tasks, n)
+        past_regret = told.regret.T  # (tasks, n)
         z = scores(past_regret)
+        if (seen.place < 0).any():  # seen, but not to be advised: told of separately
+            own = past(fitted.completion, Pool(told.pool.known, seen.configs, seen.known))
+            seen_z = scores(np.hstack([past_regret, own.regret.T]))[:, z.shape[1] :]
+        else:
+            seen_z = z[:, seen.place]
+        curve = regret_curve(z, past_regret, weight)
+        made = cls.prior(fitted, told.pool.x, past_regret, z, curve, weight)
+        made.condition(fitted, seen.x, seen_z, seen.loss, weight)
+        return made
+
+    @classmethod
+    def prior(
+        cls, fitted: Pretrained, x: Floats, regret: Floats, z: Floats, curve: Floats, weight: Floats
+    ) -> Self:
+        """What past tasks lead to expect.
+
+        Args:
+            x: (n, width). regret: On each past task, (tasks, n). z: Its scores, (tasks, n).
+            curve: The regret that belongs to a score, (grid,). weight: (tasks,).
+        """
+        kernel = fitted.kernel
         mean, deviation = moments(z, weight)
-        regret = _curve(z, past_regret, weight)
         variance = kernel.shared * (deviation**2).sum(axis=0) + kernel.own
-        made = cls(
-            kernel, told.pool.x, regret, np.gradient(regret, GRID), weight @ past_regret,
+        return cls(
+            kernel, x, curve, np.gradient(curve, GRID), weight @ regret,
             (kernel.trust * mean)[:, None], variance, np.empty((0, z.shape[1])), np.ones(1),
             np.ones(1), np.full(1, np.inf), deviation,
         )  # fmt: skip
-        if seen.ok.any():
-            at = seen.place
-            if (at < 0).any():  # seen, but not to be advised: told of separately
-                own = past(fitted.completion, Pool(told.pool.known, seen.configs, seen.known))
-                both = scores(np.hstack([past_regret, own.regret.T]))[:, z.shape[1] :]
-                seen_mean, seen_deviation = moments(both, weight)
-            else:
-                seen_mean, seen_deviation = mean[at], deviation[:, at]
-            made._condition(fitted, seen, kernel.trust * seen_mean, seen_deviation, weight)
-        return made
 
-    def _condition(
-        self, fitted: Pretrained, seen: Seen, mean: Floats, deviation: Floats, weight: Floats
+    def condition(
+        self, fitted: Pretrained, seen_x: Floats, seen_z: Floats, loss: Floats, weight: Floats
     ) -> None:
-        ok = seen.ok
-        loss = np.where(ok, seen.loss, seen.loss[ok].max())  # (m,)
+        """Take in what was seen (m, width), its past scores (tasks, m) and its losses (m,)."""
+        ok = np.isfinite(loss)
+        if not ok.any():
+            return
+        seen_mean, deviation = moments(seen_z, weight)
+        mean = self.kernel.trust * seen_mean
+        loss = np.where(ok, loss, loss[ok].max())  # (m,)
         loss = np.clip(loss, -1e150, 1e150)  # so that no range overflows
         failed = ~ok[:, None]
         offset, unit, prior = _pairs(fitted.low, fitted.width, weight, loss)  # (pairs,)
@@ -206,8 +225,8 @@ class Belief:
         slope = np.interp(z, GRID, self.slope)
         z = z + np.maximum(regret - self.regret[-1], 0.0) / self.slope[-1]
         kernel = self.kernel
-        across = kernel.shared * deviation.T @ self.deviation + kernel.smooth(seen.x, self.x)
-        inner = kernel.shared * deviation.T @ deviation + kernel.smooth(seen.x, seen.x)
+        across = kernel.shared * deviation.T @ self.deviation + kernel.smooth(seen_x, self.x)
+        inner = kernel.shared * deviation.T @ deviation + kernel.smooth(seen_x, seen_x)
         factor = np.linalg.cholesky(inner + kernel.noise * np.eye(len(loss)))
         white = np.linalg.solve(factor, z - mean[:, None])  # (m, pairs)
         likely = prior - (white**2).sum(axis=0) / 2 - np.log(slope * unit).sum(axis=0)
@@ -221,14 +240,7 @@ class Belief:
 
     def take(self, left: Places) -> int:
         """The best of those left, from now on believed to be as good as expected."""
-        if np.isinf(self.best).any():
-            i = int(left[np.argmin(self.alone[left])])
-        else:
-            sd = np.sqrt(self.variance[left])[:, None]
-            gain = expected_improvement(self.mean[left], sd, self.best)  # (left, pairs)
-            slope = np.interp(self.best, GRID, self.slope)
-            hoped = gain @ (self.share * self.unit * slope)
-            i = int(left[np.lexsort((self.mean[left] @ self.share, -hoped))[0]])
+        i = int(left[np.lexsort((self.mean[left] @ self.share, -self.gain(left)))[0]])
         if not self.taken:
             self.sure = self.variance  # what was imagined since is no evidence
         self.taken.append((self.mean[i], float(self.sure[i])))
@@ -240,6 +252,25 @@ class Belief:
         self.half = np.vstack([self.half, along])
         self.variance = np.maximum(self.variance - along**2, 1e-9)
         return i
+
+    def gain(self, left: Places) -> Floats:
+        """What is to be hoped of some: the improvement in losses, (left,); at first less regret."""
+        if np.isinf(self.best).any():
+            return -self.alone[left]
+        sd = np.sqrt(self.variance[left])[:, None]
+        gain = expected_improvement(self.mean[left], sd, self.best)  # (left, pairs)
+        slope = np.interp(self.best, GRID, self.slope)
+        return np.asarray(gain @ (self.share * self.unit * slope))
+
+    def expected(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the regret of the pool, without noise, each (n,)."""
+        sd = np.sqrt(self.variance)[:, None, None]
+        z = self.mean[:, :, None] + sd * _NODES  # (n, pairs, nodes)
+        regret = np.interp(z, GRID, self.regret)
+        weight = self.share[:, None] * _SHARES / _SHARES.sum()  # (pairs, nodes)
+        mean = (regret * weight).sum(axis=(1, 2))
+        square = (regret**2 * weight).sum(axis=(1, 2))
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
     def evidence(self) -> Evidence:
         """Of the regrets of what was taken: mixtures over pairs of normal scores with noise."""
@@ -278,7 +309,7 @@ def _near(distance: Floats, itself: int | None = None) -> Floats:
     return np.asarray(weight, float)
 
 
-def _curve(z: Floats, regret: Floats, weight: Floats) -> Floats:
+def regret_curve(z: Floats, regret: Floats, weight: Floats) -> Floats:
     """The regret that belongs to a score, a mean over tasks, growing from 0, (grid,)."""
     w = weight / weight.sum()
     heavy = np.argsort(-w, kind="stable")[:200]

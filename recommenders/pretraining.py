@@ -57,16 +57,17 @@ class Kernel:
         return covariance
 
 
-def scores(regret: Floats) -> Floats:
+def scores(regret: Floats, panel: Floats | None = None) -> Floats:
     """Roots of regrets, standardised within each task: good configs apart, bad ones together.
 
     Args:
         regret: (tasks, n).
+        panel: Regrets whose roots' mean and deviation are taken, (tasks, panel); default: regret.
     """
-    root = np.sqrt(regret)
-    off = root - root.mean(axis=1, keepdims=True)
-    deviation = off.std(axis=1, keepdims=True)
-    z: Floats = off / np.where(deviation > 1e-9, deviation, 1.0)
+    usual = np.sqrt(regret if panel is None else panel)
+    mean = usual.mean(axis=1, keepdims=True)
+    deviation = (usual - mean).std(axis=1, keepdims=True)
+    z: Floats = (np.sqrt(regret) - mean) / np.where(deviation > 1e-9, deviation, 1.0)
     return z
 
 

@@ -71,30 +71,25 @@ class RGPE:
     ) -> list[Recommendation]:
         """The `k` configs of greatest expected improvement, one after the other."""
         return advise(
-            self.sources, self._judge, k, observed=observed, candidates=candidates, seed=self.seed
+            self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
-    def _judge(self, asked: Asked) -> Judged:
+    def judge(self, asked: Asked) -> Judged:
+        """The expected improvement of candidates, and what is expected of them."""
         tasks, n = asked.mean.shape
         equal = np.full(tasks, 1 / tasks)
         centre, variance = mixture(asked.mean, asked.sd, equal)
         if not len(asked.seen_x):
             return Judged(-centre, centre, np.sqrt(variance), centre, equal)
         past = asked.sources.gp
-        own = GP.fit(
+        own = asked.once("own", lambda: GP.fit(
             asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=STEPS,
-            scaling=(float(centre.mean()), float(np.median(past.width))), seed=self.seed,
+            scaling=(asked.usual(equal), float(np.median(past.width))), seed=self.seed,
             max_points=len(asked.seen_x),
-        )  # fmt: skip
+        ))  # fmt: skip
         weight = np.append(equal, 0.0)
         if asked.real >= 2:
-            out = own.leave_one_out()
-            told = _spread(asked.loss)
-            weight = weights(
-                np.vstack([asked.seen_mean[:, told], out[0][:, told]]),
-                np.vstack([asked.seen_sd[:, told], out[1][:, told]]),
-                asked.loss[told], samples=self.samples, seed=self.seed,
-            )  # fmt: skip
+            weight = asked.once("weight", lambda: self._weights(asked, own))
         here = own.predict(np.vstack([asked.x, asked.seen_x]))
         means, sds = (np.vstack(pair) for pair in zip(asked.both, here, strict=True))
         mean, sd = weight @ means, np.sqrt(weight**2 @ sds**2)
@@ -103,6 +98,15 @@ class RGPE:
         # their number though they err alike: it is the evidence, not what chooses.
         apart = np.sqrt(mixture(means[:, :n], sds[:, :n], weight)[1])
         return Judged(gain, mean[:n], apart, mean[:n], weight[:-1], float(weight[-1]))
+
+    def _weights(self, asked: Asked, own: GP) -> Floats:
+        out = own.leave_one_out()
+        told = _spread(asked.loss)
+        return weights(
+            np.vstack([asked.seen_mean[:, told], out[0][:, told]]),
+            np.vstack([asked.seen_sd[:, told], out[1][:, told]]),
+            asked.loss[told], samples=self.samples, seed=self.seed,
+        )  # fmt: skip
 
 
 def _spread(loss: Floats) -> Places:

@@ -85,12 +85,15 @@ class Sources:
 
     def run(self, pool: Pool) -> Floats:
         """y of every config of the pool where it was run, else NaN, (tasks, n)."""
+        return self._run(pool.place)
+
+    def _run(self, place: Places) -> Floats:
         position = np.full(len(self.configs) + 1, -1)
-        position[pool.place] = np.arange(len(pool))
+        position[place] = np.arange(len(place))
         position[-1] = -1  # where the new configs of the pool wrote to
         at = position[self.config]
         there = at >= 0
-        y = np.full((len(self.tasks), len(pool)), np.nan)
+        y = np.full((len(self.tasks), len(place)), np.nan)
         y[self.task[there], at[there]] = self.y[there]
         return y
 
@@ -102,6 +105,19 @@ class Sources:
         mean, sd = self._predicted(pool.x)
         holes = np.isnan(run)
         return np.where(holes, mean, run), np.where(holes, sd, 0.0)
+
+    def at(self, x: Floats, place: Places) -> tuple[Floats, Floats]:
+        """The same at any points x (n, width), of which nothing is remembered.
+
+        Args:
+            place: Where each stands in the configurations of the history, -1 where it is new,
+                (n,); none twice but -1.
+        """
+        run = self._run(place)
+        if not np.isnan(run).any():
+            return run, np.zeros_like(run)
+        mean, sd = self.gp.predict(x)
+        return np.where(np.isnan(run), mean, run), np.where(np.isnan(run), sd, 0.0)
 
     def _predicted(self, x: Floats) -> tuple[Floats, Floats]:
         if not self.tasks:

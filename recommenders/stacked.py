@@ -70,10 +70,11 @@ class Stacked:
     ) -> list[Recommendation]:
         """The `k` configs of greatest expected improvement, one after the other."""
         return advise(
-            self.sources, self._judge, k, observed=observed, candidates=candidates, seed=self.seed
+            self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
-    def _judge(self, asked: Asked) -> Judged:
+    def judge(self, asked: Asked) -> Judged:
+        """The expected improvement of candidates, and what is expected of them."""
         weight = likeness(asked, self.bandwidth)
         below, variance = mixture(*asked.both, weight)  # (n + m,)
         n = len(asked.x)

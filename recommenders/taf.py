@@ -62,10 +62,11 @@ class TAF:
     ) -> list[Recommendation]:
         """The `k` configs of greatest weighted improvement, one after the other."""
         return advise(
-            self.sources, self._judge, k, observed=observed, candidates=candidates, seed=self.seed
+            self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
-    def _judge(self, asked: Asked) -> Judged:
+    def judge(self, asked: Asked) -> Judged:
+        """The weighted improvement of candidates, and what is expected of them."""
         weight = likeness(asked, self.bandwidth)
         best = asked.seen_mean.min(axis=1, initial=1.0)  # (tasks,)
         gain = weight @ np.maximum(0.0, best[:, None] - asked.mean)
@@ -73,7 +74,7 @@ class TAF:
         if not asked.real:
             return Judged(gain, mean, np.sqrt(variance), mean, weight)
         n = len(asked.x)
-        here, sd = asked.own(asked.scaled(weight), offset=float(mean.mean()))
+        here, sd = asked.own(asked.scaled(weight), offset=asked.usual(weight))
         gain = gain + OWN * expected_improvement(here[:n], sd[:n], float(here[n:].min()))
         # What is expected here: the two predictions, each by its precision.
         trust = variance / np.maximum(variance + sd[:n] ** 2, 1e-300)

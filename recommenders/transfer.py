@@ -8,7 +8,8 @@ is normalised regret (for the copula: normal scores).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from recommenders.evidence import from_model
 from recommenders.gp import GP
 from recommenders.matern import Prior
 from recommenders.sources import Bools, Sources
+
+T = TypeVar("T")
 
 _NEAREST, _STEPS = 10, 30
 
@@ -38,6 +41,9 @@ class Asked:
         believed: Regrets that stand in for results of configs advised in the same call, the last
             of what was seen.
         seed: Of all that is drawn.
+        panel: Mean and deviation of the configs that stand for all, each (tasks, panel); what is
+            usual is measured on them: the candidates themselves, where all are asked at once.
+        memo: What `once` found.
     """
 
     sources: Sources
@@ -50,11 +56,24 @@ class Asked:
     loss: Floats
     believed: tuple[float, ...]
     seed: int
+    panel: tuple[Floats, Floats]
+    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def real(self) -> int:
         """How many results are real."""
         return len(self.loss)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What hangs on what was seen and not on the candidates, so it is made once for all."""
+        if name not in self.memo:
+            self.memo[name] = make()
+        made: T = self.memo[name]
+        return made
+
+    def usual(self, weight: Floats) -> float:
+        """The mean y that the past tasks, by weight, lead to expect of a config."""
+        return float(mixture(*self.panel, weight)[0].mean())
 
     def scaled(self, weight: Floats) -> Floats:
         """What was seen on the scale of the past tasks' y, failed ones the worst, (m,).
@@ -87,10 +106,10 @@ class Asked:
         """
         past = self.sources.gp
         width = float(np.median(past.width)) if width is None else width
-        gp = GP.fit(
+        gp = self.once("own", lambda: GP.fit(
             self.seen_x, y, prior=Prior.learnt(past.hyper), scaling=(offset, width), steps=_STEPS,
             seed=self.seed,
-        )  # fmt: skip
+        ))  # fmt: skip
         mean, sd = gp.predict(np.vstack([self.x, self.seen_x]))
         return mean[0], sd[0]
 
@@ -145,7 +164,7 @@ def advise(
     left[there.left(observed)] = True
     if not left.any() or k < 1:
         return []
-    judge = judge if sources.tasks else _know_nothing
+    judge = judge if sources.tasks else know_nothing
     run = sources.run(there)
     asked = _ask(sources, there, seen, seed)
     hopeless = _hopeless(sources, there)
@@ -157,7 +176,7 @@ def advise(
         pick = int(order[0])
         left[pick] = False
         advice.append(_recommendation(sources, there, seen, judged, run, pick))
-        asked = _believe(asked, pick, float(judged.belief[pick]))
+        asked = believe(asked, pick, float(judged.belief[pick]))
     return advice
 
 
@@ -169,7 +188,8 @@ def _once(candidates: Configs | None) -> Configs | None:
     return candidates.take(sorted(first.values()))
 
 
-def _know_nothing(asked: Asked) -> Judged:
+def know_nothing(asked: Asked) -> Judged:
+    """The judge where there is no past task."""
     same = np.full(len(asked.x), 0.5)
     return Judged(0 * same, same, same, same, np.empty(0))
 
@@ -182,16 +202,20 @@ def _ask(sources: Sources, there: Pool, seen: Seen, seed: int) -> Asked:
         other = seen.configs.take(np.flatnonzero(~known))
         outside = Pool(sources.configs, other, seen.known[~known])
         seen_mean[:, ~known], seen_sd[:, ~known] = sources.predict(outside)
-    return Asked(sources, there.x, mean, sd, seen.x, seen_mean, seen_sd, seen.loss, (), seed)
+    return Asked(
+        sources, there.x, mean, sd, seen.x, seen_mean, seen_sd, seen.loss, (), seed, (mean, sd)
+    )
 
 
-def _believe(asked: Asked, pick: int, belief: float) -> Asked:
+def believe(asked: Asked, pick: int, belief: float) -> Asked:
+    """The same question as if a candidate had been run, and had come out as believed."""
     return replace(
         asked,
         seen_x=np.vstack([asked.seen_x, asked.x[pick]]),
         seen_mean=np.column_stack([asked.seen_mean, asked.mean[:, pick]]),
         seen_sd=np.column_stack([asked.seen_sd, asked.sd[:, pick]]),
         believed=(*asked.believed, belief),
+        memo={},
     )
 
 

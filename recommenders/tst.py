@@ -73,17 +73,17 @@ class TST:
     ) -> list[Recommendation]:
         """The `k` configs of greatest expected improvement, one after the other."""
         return advise(
-            self.sources, self._judge, k, observed=observed, candidates=candidates, seed=self.seed
+            self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
-    def _judge(self, asked: Asked) -> Judged:
+    def judge(self, asked: Asked) -> Judged:
+        """The expected improvement of candidates, and what is expected of them."""
         weight = likeness(asked, self.bandwidth)
         n = len(asked.x)
         if not len(asked.seen_x):
             mean, variance = mixture(asked.mean, asked.sd, weight)
             return Judged(-mean, mean, np.sqrt(variance), mean, weight)
-        centre = float(mixture(asked.mean, asked.sd, weight)[0].mean())
-        here, sd = asked.own(asked.scaled(weight), offset=centre)
+        here, sd = asked.own(asked.scaled(weight), offset=asked.usual(weight))
         mean = (weight @ asked.both[0] + OWN * here) / (weight.sum() + OWN)  # (n + m,)
         gain = log_expected_improvement(mean[:n], sd[:n], float(mean[n:].min()))
         return Judged(gain, mean[:n], sd[:n], mean[:n], weight, OWN)

@@ -18,7 +18,7 @@ from metadb.schema import TABLES
 from metadb.store import Store
 from optimizers import OPTIMIZERS
 from optimizers.executors import EXECUTORS
-from recommenders import RECOMMENDERS
+from recommenders import RECOMMENDERS, SURROGATES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -143,6 +143,12 @@ def test_every_registered_name_has_its_row(names, page):
     rows = (DOCS / page).read_text()
     for name in names:
         assert f"| `{name}` |" in rows, name
+
+
+def test_every_surrogate_stands_in_the_docs():
+    text = (DOCS / "recommenders.md").read_text()
+    section = text[text.index("## Surrogates") : text.index("## Evidence")]
+    assert all(f"`{name}`" in section for name in SURROGATES)
 
 
 @pytest.mark.parametrize("name", SOURCES)

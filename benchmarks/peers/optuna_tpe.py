@@ -59,7 +59,7 @@ class OptunaTPE:
         study = _study(seen, axes, seed_of(self.seed, task, len(seen)))
         order: list[int] = []
         while len(order) < k and len(left):
-            order.append(nearest(within, left, _ask(study, axes), axes))
+            order.append(nearest(within, left, suggested(study, axes)[1], axes))
             left = left[left != order[-1]]
         return answer(within, order, self.metric, "proposed by Optuna's TPE; no past task was used")
 
@@ -70,19 +70,25 @@ def _study(seen: Seen, axes: dict[str, Axis], seed: int) -> Any:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     for config, loss in zip(seen.configs.values, seen.loss, strict=True):
-        told = {name: _told(axes[name], config[name]) for name in config if _varies(axes[name])}
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=told,
-                distributions={name: _distribution(axes[name]) for name in told},
-                value=float(loss),
-            )
-        )
+        study.add_trial(finished(config, float(loss), axes))
     return study
 
 
-def _ask(study: Any, axes: dict[str, Axis]) -> Config:
-    """What TPE proposes next, as a config of the space."""
+def finished(config: Config, loss: float | None, axes: dict[str, Axis]) -> Any:
+    """A trial of Optuna's that is over; it failed where there is no loss."""
+    optuna = package("optuna", "optuna")
+    told = {name: _told(axes[name], config[name]) for name in config if _varies(axes[name])}
+    state = optuna.trial.TrialState
+    return optuna.trial.create_trial(
+        params=told,
+        distributions={name: _distribution(axes[name]) for name in told},
+        value=loss,
+        state=state.FAIL if loss is None else state.COMPLETE,
+    )
+
+
+def suggested(study: Any, axes: dict[str, Axis]) -> tuple[Any, Config]:
+    """A study's next trial, and what it proposes as a config of the space."""
     trial = study.ask()
     config: dict[str, Any] = {}
     numbers: dict[str, Any] = {}
@@ -96,7 +102,7 @@ def _ask(study: Any, axes: dict[str, Axis]) -> Config:
         else:
             config[name] = axis.choices[0]
         numbers[name][0] = axis.number(config[name])
-    return config
+    return trial, config
 
 
 def _suggested(trial: Any, name: str, given: Any, axis: Axis) -> Any:

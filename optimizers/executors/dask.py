@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -154,6 +155,9 @@ class Slot:
         self._loaded: Function | None = None
         self._function: Any = None
         self._call: Any = None
+        self._topic = f"metadb-{uuid.uuid4().hex}"
+        self._n = self._expired = 0
+        client.subscribe_topic(self._topic, self._hear)
 
     def start(self) -> None:
         """Take a worker."""
@@ -172,15 +176,16 @@ class Slot:
 
     def call(self, batch: Sequence[tuple[Any, ...]], limit_s: float | None) -> list[Reply]:
         """Submit a batch, and wait for its replies."""
-        start = time.monotonic()
+        self._n += 1
+        watch = None if limit_s is None else (limit_s, self._topic, self._n)
         self._call = self._client.submit(
-            _run, self._function, list(batch), limit_s, pure=False, workers=[self._address]
+            _run, self._function, list(batch), watch, pure=False, workers=[self._address]
         )
         try:
             return self._wait(self._call)
         except self._gone as error:
-            self.close()
-            if limit_s is not None and time.monotonic() - start >= limit_s:
+            self._leave()
+            if self._expired == self._n:
                 raise Expired from error
             raise Died("its Dask worker died") from error
 
@@ -192,9 +197,17 @@ class Slot:
 
     def close(self) -> None:
         """Leave the worker."""
+        self._client.unsubscribe_topic(self._topic)
+        self._leave()
+
+    def _leave(self) -> None:
         if self._address is not None:
             self._places.leave(self._address)
         self._address = self._call = None
+
+    def _hear(self, event: tuple[float, int]) -> None:
+        """The worker says that a call took too long, and ends."""
+        self._expired = event[1]
 
     def _wait(self, call: Any) -> list[Reply]:
         while True:
@@ -214,24 +227,33 @@ def _same(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+Watch = tuple[float, str, int]
+"""The seconds that a call may take, and where to say that it took longer: topic, number."""
+
+
 def _run(
-    function: Callable[..., Any], batch: Sequence[tuple[Any, ...]], limit_s: float | None
+    function: Callable[..., Any], batch: Sequence[tuple[Any, ...]], watch: Watch | None
 ) -> list[Reply]:
     """On the worker: call, and end the worker's process where that takes too long."""
     worker = library("distributed", "dask").get_worker()
     over = threading.Event()
-    watch = (worker, worker.get_current_task(), limit_s, over)
-    threading.Thread(target=_watch, args=watch, daemon=True).start()
+    watched = (worker, worker.get_current_task(), watch, over)
+    threading.Thread(target=_watch, args=watched, daemon=True).start()
     try:
         return replies(function, batch)
     finally:
         over.set()
 
 
-def _watch(worker: Any, key: str, limit_s: float | None, over: threading.Event) -> None:
+def _watch(worker: Any, key: str, watch: Watch | None, over: threading.Event) -> None:
     """Only the end of its process ends a thread, whatever that does; the nanny starts a new one."""
-    end = time.monotonic() + (float("inf") if limit_s is None else limit_s)
+    limit_s, topic, n = watch or (float("inf"), "", 0)
+    end = time.monotonic() + limit_s
     while not over.wait(max(0.0, min(0.2, end - time.monotonic()))):
         task = worker.state.tasks.get(key)
-        if time.monotonic() >= end or task is None or task.state == "cancelled":
+        if time.monotonic() >= end:
+            worker.log_event(topic, n)
+            time.sleep(0.2)  # until that is sent
+            os._exit(1)
+        if task is None or task.state == "cancelled":
             os._exit(1)

@@ -207,11 +207,11 @@ class Workers(Executor):
             batch = self._take(worker)
             if not batch:
                 continue
-            try:
-                self._settle(batch, problem or self._try(worker, batch))
-            finally:
-                with self._changed:
-                    self._running.pop(worker, None)
+            found = problem or self._try(worker, batch)
+            with self._changed:
+                halted = not self._running.pop(worker)
+            if not halted:
+                self._settle(batch, found)
         worker.close()
 
     def _wanted(self) -> bool:
@@ -254,21 +254,16 @@ class Workers(Executor):
         try:
             worker.load(batch[0].function)
             start = time.monotonic()
-            if self._halted(batch):  # it was no use to kill what had not begun
-                return []
+            with self._changed:
+                if not self._running[worker]:  # halted: there was nothing to kill yet
+                    return []
             return worker.call([call.arguments for call in batch], limit_s)
         except Exception as error:
             if isinstance(error, Died):
                 error.after_s = time.monotonic() - start
             return error
 
-    def _halted(self, batch: list[_Call]) -> bool:
-        with self._changed:
-            return not any(batch is running for running in self._running.values())
-
     def _settle(self, batch: list[_Call], found: list[Reply] | Exception) -> None:
-        if self._halted(batch):
-            return
         if isinstance(found, Died | Expired) and len(batch) > 1:
             with self._changed:
                 for call in reversed(batch):

@@ -89,3 +89,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_entered(ledger, config, loss, 
 def test_an_illegal_warm_start_is_refused():
     with pytest.raises(InvalidConfig, match="warm start 1"):
         Ledger(line(), [{"x": 0.1}, {"y": 0.1}])
+
+
+def test_a_large_seed_draws_too():
+    assert Ledger(line(), seed=2**31).draw() is not None

@@ -16,7 +16,7 @@ from recommenders.candidates import pool
 from recommenders.completion import Completion
 from recommenders.evidence import CLOSE, SHARE
 from recommenders.past import past
-from recommenders.pretrained import GRID, Belief, Pretrained, _curve, _near, _pairs, _ranges
+from recommenders.pretrained import GRID, Belief, Pretrained, _near, _pairs, _ranges, regret_curve
 from recommenders.pretraining import Kernel, scores
 from tests.contracts.test_recommenders import NEW, make_history
 
@@ -87,7 +87,7 @@ def seen_scores(fitted, history, places, loss):
     """What is seen as scores, for each pair that is kept; and the pairs' shares; by the book."""
     z_past = scores(fitted.completion.run(pool(history.configs)))
     tasks = len(history.tasks)
-    curve = _curve(z_past, fitted.completion.run(pool(history.configs)), np.ones(tasks))
+    curve = regret_curve(z_past, fitted.completion.run(pool(history.configs)), np.ones(tasks))
     slope = np.gradient(curve, GRID)
     offset, unit, prior = _pairs(fitted.low, fitted.width, np.full(tasks, 1 / tasks), loss)
     mean, covariance = explicit(fitted, history)
@@ -303,11 +303,11 @@ def test_the_curve_is_0_at_first_and_rises():
     regret = rng.random((5, 60)) ** 2
     regret -= regret.min(axis=1, keepdims=True)
     regret /= regret.max(axis=1, keepdims=True)
-    curve = _curve(scores(regret), regret, np.ones(5))
+    curve = regret_curve(scores(regret), regret, np.ones(5))
     assert curve[0] == 0
     assert (np.diff(curve) > 0).all()
     z = scores(regret)[2]
-    own = _curve(scores(regret), regret, np.eye(5)[2])
+    own = regret_curve(scores(regret), regret, np.eye(5)[2])
     inside = np.interp(z, GRID, own)
     np.testing.assert_allclose(inside, regret[2], atol=0.03)
 

