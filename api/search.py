@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -133,9 +134,14 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
             remark(common, f"going on: {len(done)} trials of this search were run before")
         why: dict[str, int] = {}
 
-        def remember(progress: Progress) -> None:
-            took = Start(start.first, start.said, start.spent_s + progress.elapsed_s)
+        began = monotonic()
+
+        def spent() -> None:
+            took = Start(start.first, start.said, start.spent_s + monotonic() - began)
             write_start(remembered, took, task=task.id, run=named)
+
+        def remember(progress: Progress) -> None:
+            spent()
             if progress.why is not None:
                 why[progress.why] = why.get(progress.why, 0) + 1
 
@@ -150,6 +156,7 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
                 parallel=plan.parallel, trial_time_s=plan.trial_time_s, record=recording,
                 resume=done, callbacks=[remember, told],
             )  # fmt: skip
+        spent()
     return Found(named, evaluations, start, len(done), why, objective)
 
 
@@ -178,7 +185,7 @@ def _budgets(optimizer: str, ready: Prepared) -> dict[str, float]:
         return {}
     rows = len(ready.y) * (ready.folds - 1) / ready.folds
     enough = max(LEAST_ROWS, 3 * len(ready.classes)) / rows
-    return {"least": min(1.0, max(1 / 27, enough))}
+    return {"least": min(0.5, max(1 / 27, enough))}
 
 
 @contextmanager

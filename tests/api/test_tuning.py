@@ -107,7 +107,7 @@ def test_the_same_command_is_done_at_once_and_more_trials_go_on(said, iris):
 
 def test_a_search_that_was_killed_goes_on(iris, tmp_path):
     command = [sys.executable, "-m", "api.cli", "tune", str(iris), "--learners", "random_forest",
-               "--trials", "6", "--json", "--store", "store", "--out", "model"]  # fmt: skip
+               "--trials", "6", "--folds", "2", "--json", "--store", "store", "--out", "model"]  # fmt: skip
     more = {
         "cwd": tmp_path,
         "env": os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -124,14 +124,14 @@ def test_a_search_that_was_killed_goes_on(iris, tmp_path):
     assert not (tmp_path / "model").exists()
     with Store(store) as opened:
         there = opened.sql("select config, count(*) as n from evaluations group by all").table
-    whole = there.column("n").to_pylist().count(5 * 5)  # folds x metrics
+    whole = there.column("n").to_pylist().count(2 * 5)  # folds x metrics
     assert len(there) >= 1
     answer = json.loads(subprocess.run(command, check=True, **more).stdout)
     assert answer["resumed"] == whole
     assert sorted(p["trial"] for p in answer["places"]) == list(range(6))
     with Store(store) as opened:  # what was there in part is whole now, nothing is doubled
         again = opened.sql("select config, count(*) as n from evaluations group by all").table
-    assert again.column("n").to_pylist() == [5 * 5] * 6
+    assert again.column("n").to_pylist() == [2 * 5] * 6
 
 
 def test_the_next_similar_task_is_better_for_it(said, tmp_path):
@@ -350,3 +350,13 @@ def test_ctrl_c_says_how_to_go_on(iris, tmp_path):
     assert not (tmp_path / "model").exists()
     with Store(tmp_path / "store") as store:
         assert len(store.sql("select 1 from evaluations")) >= 1
+
+
+def test_a_search_over_budgets_takes_a_table_too_small_for_many(said, tmp_path):
+    x, y = load_iris(return_X_y=True)
+    file = table(tmp_path / "few.csv", x[::5], [f"c{c}" for c in y[::5]])
+    words = ["tune", file, "--learners", "logistic_regression", "--folds", 2, "--trials", 5]
+    for name in ("curve_stopping", "bohb"):
+        code, out, _ = said(*words, "--optimizer", name, "--json", store=name, out=f"{name}-model")
+        assert code == 0
+        assert json.loads(out)["trials"] == 5
