@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import monotonic
 from hashlib import blake2b
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from api.search_progress import search_progress
