@@ -13,7 +13,7 @@ import numpy as np
 from api.fitting import fitted
 from api.terminal import config_text, expected_text, trust_text
 from metadb.errors import NotFound
-from metadb.records import Evaluation, Recommendation, Task
+from metadb.records import Config, Evaluation, Recommendation, Task
 from metadb.store import Store
 from recommenders import family
 
@@ -97,13 +97,14 @@ def advise(
     observed: Sequence[Evaluation] = (),
     recommender: str = DEFAULT,
     seed: int = 0,
+    may: Callable[[Config], bool] | None = None,
     say: Callable[[str], object] = lambda said: None,
 ) -> Advice:
     """Fit a recommender on every other task, ask it, and keep what it said in the store.
 
     Where the store has evaluations of the task itself they are left out: the advice is what other
-    tasks teach. What was run already is told by `observed` and not advised again. `say` is told of
-    what takes long.
+    tasks teach. What was run already is told by `observed` and not advised again. `may` says which
+    of the known configurations may be advised, all by default; `say` is told of what takes long.
 
     Raises:
         NotFound: No such space, metric or recommender, or no other task to learn from.
@@ -117,7 +118,10 @@ def advise(
     if not history.tasks:
         raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
     learnt = fitted(store, history, recommender, seed=seed, say=say)
-    advised = learnt.recommend(task, k, observed=observed)
+    candidates = None
+    if may is not None:
+        candidates = history.configs.take([i for i, c in enumerate(history.configs) if may(c)])
+    advised = learnt.recommend(task, k, observed=observed, candidates=candidates)
     cautions = [*_cautions(store, task, history, observed), *_shared_notes(advised)]
     try:
         ids = store.record_recommendations(

@@ -18,6 +18,7 @@ from api.evaluating import evaluate
 from api.explaining import explain
 from api.filling import ingest
 from api.importance import importance
+from api.predicting import predict
 from api.publishing import publish_runs
 from api.terminal import (
     COMMON,
@@ -31,6 +32,7 @@ from api.terminal import (
     remark,
     say_json,
 )
+from api.tuning import tune
 from metadb import __version__
 from metadb.errors import MetadbError, WrongUsage
 
@@ -49,6 +51,8 @@ app.command(publish_runs)
 app.command(explain)
 app.command(evaluate)
 app.command(importance)
+app.command(tune)
+app.command(predict)
 
 
 @app.command

@@ -117,7 +117,7 @@ def _search(store: Store, task: Task, data: Data, warm_start: Sequence[Config]) 
                 nonlocal n_done
                 n_done += 1
                 heard(name, n_done, TRIALS * len(SEEDS))
-                value = None if e.loss is None else 1.0 - e.loss
+                value = None if e.loss is None else -e.loss  # an accuracy
                 store.record(
                     task, e.trial.config, space=space, metric="accuracy", value=value,
                     status=e.status, cost_s=e.cost_s,
@@ -133,8 +133,8 @@ def _search(store: Store, task: Task, data: Data, warm_start: Sequence[Config]) 
 
 
 def best_so_far(evaluations: Sequence[Evaluation]) -> list[float]:
-    """The smallest loss after each evaluation; 1.0 while there is none."""
-    return list(accumulate((1.0 if e.loss is None else e.loss for e in evaluations), min))
+    """The smallest error rate after each evaluation; 1.0 while there is none."""
+    return list(accumulate((1.0 if e.loss is None else 1.0 + e.loss for e in evaluations), min))
 
 
 def _show(lines: Lines, picture: Path) -> None:

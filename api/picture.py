@@ -37,7 +37,7 @@ def curves(series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y
         series: Name to values, one for each step.
     """
     values = [v for line in series.values() for v in line]
-    axes = _Axes(max(len(line) for line in series.values()), *_ticks(min(values), max(values)))
+    axes = _Axes(max(len(line) for line in series.values()), *ticks(min(values), max(values)))
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="13">'
@@ -87,7 +87,7 @@ def _line(axes: _Axes, name: str, line: Sequence[float], nth: int) -> str:
     return f'<path d="{path}" {stroke}/>{sample}{_text(name, x + 38, y + 4, colour="#1a1a1a")}'
 
 
-def _ticks(low: float, high: float) -> tuple[float, float, float]:
+def ticks(low: float, high: float) -> tuple[float, float, float]:
     """Round bounds around [low, high] and a round distance of ticks: 1, 2 or 5 times a power."""
     span = (high - low) or abs(high) or 1.0
     power = 10.0 ** floor(log10(span / 5))

@@ -19,6 +19,7 @@ from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
 from benchmarks.page_sources import SECTIONS
+from benchmarks.page_tune import tuned
 
 ROOT = RESULTS.parents[1]
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
@@ -188,6 +189,7 @@ def sources() -> list[str]:
         "warm_search": ("Searches that know other tasks", optimizers.warm),
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
         "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
+        "tune": ("Tuning a table", tuned),
     }
     for name, (title, table) in sections.items():
         if not (RESULTS / f"{name}.json").is_file():

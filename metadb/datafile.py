@@ -127,6 +127,20 @@ def read_data(
     return replace(data, notes=notes)
 
 
+def read_columns(
+    path: str | Path, *, header: bool | None = None
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """A data file's columns as `read_data` has them, and its notes; none is a target, one will do.
+
+    Raises:
+        NotFound: There is no such file.
+        MalformedFile: The file is not what its suffix says, or holds no rows.
+    """
+    path = Path(path)
+    suffix = suffix_of(path, None, header, READERS)
+    return checked(_read(suffix, path, header), path, least=1)
+
+
 def check_kind(kind: str | None) -> None:
     """Refuse what is no kind of task; None is to be found out.
 
@@ -265,11 +279,11 @@ def target_of(names: Sequence[str], target: str | None, path: Path) -> str:
     )
 
 
-def checked(table: pa.Table, path: Path) -> tuple[pa.Table, tuple[str, ...]]:
+def checked(table: pa.Table, path: Path, *, least: int = 2) -> tuple[pa.Table, tuple[str, ...]]:
     """The table, if one can learn from it, with names of its own for each column; and notes.
 
     Raises:
-        MalformedFile: It has no rows, no two columns, too many cells, or nested values.
+        MalformedFile: It has no rows, fewer than `least` columns, too many cells, or nested values.
     """
     names = table.column_names
     notes = []
@@ -281,7 +295,7 @@ def checked(table: pa.Table, path: Path) -> tuple[pa.Table, tuple[str, ...]]:
         again = set(doubled)
         names = [f"{n}@{i}" if n in again else n for i, n in enumerate(names, start=1)]
         table = table.rename_columns(names)
-    if table.num_columns < 2:
+    if table.num_columns < least:
         raise MalformedFile(
             f"{path} has {table.num_columns} column(s); a target and at least one feature are "
             "needed: is the separator a comma (.csv) or a tab (.tsv)?"

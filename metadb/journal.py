@@ -36,6 +36,7 @@ class Journal:
         self.pid = os.getpid()
         self.n_lines = 0
         self.oldest = 0.0
+        self.wait_s = 1.0
 
     def append(self, line: dict[str, Any]) -> None:
         """Write one line through to the system, so that it outlives this process.
@@ -57,8 +58,8 @@ class Journal:
 
     @property
     def due(self) -> bool:
-        """Whether it holds 1,000 lines, or its oldest one has waited for a second."""
-        waited = self.n_lines > 0 and time.monotonic() - self.oldest >= 1.0
+        """Whether it holds 1,000 lines, or its oldest one has waited for `wait_s`."""
+        waited = self.n_lines > 0 and time.monotonic() - self.oldest >= self.wait_s
         return waited or self.n_lines >= 1000
 
     def lines(self) -> list[dict[str, Any]]:

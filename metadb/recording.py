@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 import uuid
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
     from metadb.store import Store
+
+FOLDING = 0.1
+"""Folding may take so large a share of the time: where it is slow, lines wait for longer."""
 
 _INTEGERS = {"fold": 2**31, "repeat": 2**31, "seed": 2**63}
 
@@ -92,12 +96,14 @@ class Recorder:
         journal = self._mine()
         if journal is not None and journal.n_lines:
             self._journal = None  # what folding asks sees no journal to fold
+            start = time.monotonic()
             try:
                 self._fold(journal.id, journal.lines())
                 journal.clear()
                 self._written.clear()
             finally:
                 self._journal = journal
+                journal.wait_s = max(1.0, (time.monotonic() - start) / FOLDING)
         for path, lines in orphans(self._folder):
             self._fold(path.stem, lines)
 
@@ -139,7 +145,11 @@ class Recorder:
             )
         if name not in self._metrics:
             known = METRICS.get(name) if forked() else None
-            self._metrics[name] = known or self._store.metric(name)
+            journal, self._journal = self._journal, None  # what is asked needs no line of it
+            try:
+                self._metrics[name] = known or self._store.metric(name)
+            finally:
+                self._journal = journal
         return self._metrics[name]
 
     def _own(self, metric: Metric, name: str) -> Metric:

@@ -345,7 +345,8 @@ class Store:
         """Remember one evaluation as it ends; safe against kill -9 when this returns.
 
         It is seen by this store's own queries at once, and by other processes within a batch
-        (1,000 rows or a second of recording), or when this store is closed or flushed.
+        (1,000 rows, or a second of recording, more where folding takes longer than a tenth of it),
+        or when this store is closed or flushed.
 
         Args:
             task: A task, or the id of one that the store has.

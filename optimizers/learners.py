@@ -1,16 +1,19 @@
-"""The learners that the bundled optimisers tune: their space and their pipelines, written once.
+"""The learners that the bundled optimisers tune: their spaces and their pipelines, written once.
 
-The space `classifier` holds them all: `learner` chooses, and every other hyperparameter is named
-`<learner>__<hyperparameter>` and active only under its learner (the combined algorithm selection
-and hyperparameter optimisation problem; Thornton et al. 2013, Auto-WEKA).
+The spaces `classifier` and `regressor` hold them all: `learner` chooses, and every other
+hyperparameter is named `<learner>__<hyperparameter>` and active only under its learner (the
+combined algorithm selection and hyperparameter optimisation problem; Thornton et al. 2013,
+Auto-WEKA).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from metadb.errors import NotFound
+from optimizers import hyperparameters as of
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -19,69 +22,6 @@ if TYPE_CHECKING:
     from metadb.records import Config
 
 SPACE = "classifier"
-
-
-def _forest_space(cs: Any, prefix: str) -> list[Any]:
-    return [
-        cs.Integer(f"{prefix}n_estimators", (16, 256), default=100, log=True),
-        cs.Float(f"{prefix}max_features", (0.05, 1.0), default=0.3),
-        cs.Integer(f"{prefix}min_samples_leaf", (1, 20), default=1, log=True),
-        cs.Integer(f"{prefix}min_samples_split", (2, 20), default=2, log=True),
-        cs.Categorical(f"{prefix}criterion", ["gini", "entropy"], default="gini"),
-        cs.Categorical(f"{prefix}bootstrap", [True, False], default=True),
-    ]
-
-
-def _lightgbm_space(cs: Any, prefix: str) -> list[Any]:
-    return [
-        cs.Integer(f"{prefix}n_estimators", (16, 256), default=100, log=True),
-        cs.Float(f"{prefix}learning_rate", (0.01, 0.5), default=0.1, log=True),
-        cs.Integer(f"{prefix}num_leaves", (4, 128), default=31, log=True),
-        cs.Integer(f"{prefix}min_child_samples", (2, 64), default=20, log=True),
-        cs.Float(f"{prefix}colsample_bytree", (0.2, 1.0), default=1.0),
-        cs.Float(f"{prefix}subsample", (0.4, 1.0), default=1.0),
-        cs.Float(f"{prefix}reg_lambda", (1e-6, 100.0), default=1e-3, log=True),
-    ]
-
-
-def _svm_space(cs: Any, prefix: str) -> list[Any]:
-    return [
-        cs.Float(f"{prefix}C", (1e-3, 1e3), default=1.0, log=True),
-        cs.Categorical(f"{prefix}kernel", ["rbf", "poly", "sigmoid", "linear"], default="rbf"),
-        cs.Float(f"{prefix}gamma", (1e-4, 10.0), default=0.1, log=True),
-        cs.Integer(f"{prefix}degree", (2, 5), default=3),
-        cs.Float(f"{prefix}coef0", (0.0, 1.0), default=0.0),
-    ]
-
-
-def _knn_space(cs: Any, prefix: str) -> list[Any]:
-    return [
-        cs.Integer(f"{prefix}n_neighbors", (1, 64), default=5, log=True),
-        cs.Categorical(f"{prefix}weights", ["uniform", "distance"], default="uniform"),
-        cs.Categorical(
-            f"{prefix}metric", ["euclidean", "manhattan", "cosine"], default="euclidean"
-        ),
-    ]
-
-
-def _logistic_space(cs: Any, prefix: str) -> list[Any]:
-    return [
-        cs.Float(f"{prefix}C", (1e-4, 1e4), default=1.0, log=True),
-        cs.Categorical(f"{prefix}class_weight", ["none", "balanced"], default="none"),
-        cs.Categorical(f"{prefix}intercept", [True, False], default=True),
-    ]
-
-
-def _mlp_space(cs: Any, prefix: str) -> list[Any]:
-    return [
-        cs.Integer(f"{prefix}width", (8, 128), default=64, log=True),
-        cs.Integer(f"{prefix}depth", (1, 3), default=1),
-        cs.Categorical(f"{prefix}activation", ["relu", "tanh"], default="relu"),
-        cs.Float(f"{prefix}alpha", (1e-6, 1.0), default=1e-4, log=True),
-        cs.Float(f"{prefix}learning_rate", (1e-4, 1e-1), default=1e-3, log=True),
-        cs.Integer(f"{prefix}epochs", (8, 128), default=64, log=True),
-        cs.Integer(f"{prefix}batch_size", (16, 256), default=128, log=True),
-    ]
 
 
 def _random_forest(p: dict[str, Any], seed: int) -> Any:
@@ -128,30 +68,94 @@ def _logistic(p: dict[str, Any], seed: int) -> Any:
 
 
 def _mlp(p: dict[str, Any], seed: int) -> Any:
-    from sklearn.neural_network import MLPClassifier
+    from optimizers.torch_mlp import MLPClassifier
 
-    return MLPClassifier(
-        hidden_layer_sizes=(p["width"],) * p["depth"],
-        activation=p["activation"],
-        alpha=p["alpha"],
-        learning_rate_init=p["learning_rate"],
-        max_iter=p["epochs"],
-        batch_size=p["batch_size"],
-        random_state=seed,
-    )
+    return MLPClassifier(**p, seed=seed)
+
+
+def _random_forest_regressor(p: dict[str, Any], seed: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(**p, random_state=seed, n_jobs=1)
+
+
+def _extra_trees_regressor(p: dict[str, Any], seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    return ExtraTreesRegressor(**p, random_state=seed, n_jobs=1)
+
+
+def _lightgbm_regressor(p: dict[str, Any], seed: int) -> Any:
+    from lightgbm import LGBMRegressor
+
+    return LGBMRegressor(**p, subsample_freq=1, random_state=seed, n_jobs=1, verbose=-1)
+
+
+def _svr(p: dict[str, Any], seed: int) -> Any:
+    from sklearn.svm import SVR
+
+    return _scaled(SVR(**p, max_iter=20_000, cache_size=100))
+
+
+def _knn_regressor(p: dict[str, Any], seed: int) -> Any:
+    from sklearn.neighbors import KNeighborsRegressor
+
+    return KNeighborsRegressor(**p, n_jobs=1)
+
+
+def _ridge(p: dict[str, Any], seed: int) -> Any:
+    from sklearn.linear_model import Ridge
+
+    return Ridge(alpha=p["alpha"], fit_intercept=p["intercept"])
+
+
+def _elastic_net(p: dict[str, Any], seed: int) -> Any:
+    from sklearn.linear_model import ElasticNet
+
+    return _scaled(ElasticNet(**p, max_iter=2000, random_state=seed))
+
+
+def _mlp_regressor(p: dict[str, Any], seed: int) -> Any:
+    from optimizers.torch_mlp import MLPRegressor
+
+    return _scaled(MLPRegressor(**p, seed=seed))
+
+
+def _scaled(regressor: Any) -> Any:
+    """A learner whose hyperparameters suppose a target of mean 0 and variance 1."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    return TransformedTargetRegressor(regressor, transformer=StandardScaler())
 
 
 Space = Callable[[Any, str], list[Any]]
 Build = Callable[[dict[str, Any], int], Any]
 LEARNERS: dict[str, tuple[Space, Build]] = {
-    "random_forest": (_forest_space, _random_forest),
-    "extra_trees": (_forest_space, _extra_trees),
-    "lightgbm": (_lightgbm_space, _lightgbm),
-    "svm": (_svm_space, _svm),
-    "knn": (_knn_space, _knn),
-    "logistic_regression": (_logistic_space, _logistic),
-    "mlp": (_mlp_space, _mlp),
+    "random_forest": (of.forest, _random_forest),
+    "extra_trees": (of.forest, _extra_trees),
+    "lightgbm": (of.lightgbm, _lightgbm),
+    "svm": (of.svm, _svm),
+    "knn": (of.knn, _knn),
+    "logistic_regression": (of.logistic, _logistic),
+    "mlp": (of.mlp, _mlp),
 }
+"""Of classes."""
+
+REGRESSORS: dict[str, tuple[Space, Build]] = {
+    "random_forest": (of.regression_forest, _random_forest_regressor),
+    "extra_trees": (of.regression_forest, _extra_trees_regressor),
+    "lightgbm": (of.lightgbm, _lightgbm_regressor),
+    "svm": (of.support_vectors, _svr),
+    "knn": (of.knn, _knn_regressor),
+    "ridge": (of.ridge, _ridge),
+    "elastic_net": (of.elastic_net, _elastic_net),
+    "mlp": (of.mlp, _mlp_regressor),
+}
+"""Of numbers."""
+
+KINDS = {"classification": (SPACE, LEARNERS), "regression": ("regressor", REGRESSORS)}
+"""Kind of task to the name of its space and its learners."""
 
 # child: (parent, values of the parent under which the child is active)
 _BELOW_KERNEL = {
@@ -161,68 +165,95 @@ _BELOW_KERNEL = {
 }
 
 
-@cache
 def classifier_space() -> ConfigurationSpace:
     """The conditional space over all learners of `LEARNERS`, named `classifier`."""
+    return space_of("classification")
+
+
+@cache
+def space_of(kind: str, only: tuple[str, ...] | None = None) -> ConfigurationSpace:
+    """The conditional space over the learners of a kind of task.
+
+    Args:
+        kind: `classification` (space `classifier`) or `regression` (space `regressor`).
+        only: These learners; their configs are legal in the whole space too.
+
+    Raises:
+        NotFound: No such learner.
+    """
     import ConfigSpace as cs
 
-    space = cs.ConfigurationSpace(name=SPACE)
-    learner = cs.Categorical("learner", list(LEARNERS), default="random_forest")
+    name, learners = KINDS[kind]
+    chosen = list(learners) if only is None else list(dict.fromkeys(only))
+    for one in chosen:
+        if one not in learners:
+            raise NotFound(f"no learner {one!r} for {kind}; there are {', '.join(learners)}")
+    space = cs.ConfigurationSpace(name=name)
+    learner = cs.Categorical("learner", chosen, default=chosen[0])
     space.add(learner)
-    for name, (hyperparameters, _) in LEARNERS.items():
-        own = hyperparameters(cs, f"{name}__")
+    for one in chosen:
+        own = learners[one][0](cs, f"{one}__")
         space.add(own)
         space.add(
             [
                 cs.InCondition(child, space["svm__kernel"], _BELOW_KERNEL[child.name])
                 if child.name in _BELOW_KERNEL
-                else cs.EqualsCondition(child, learner, name)
+                else cs.EqualsCondition(child, learner, one)
                 for child in own
             ]
         )
     return space
 
 
-def estimator(config: Config, *, seed: int = 0) -> Any:
-    """The scikit-learn estimator that a config of the space `classifier` stands for."""
+def defaults(kind: str, only: tuple[str, ...] | None = None) -> list[Config]:
+    """The default of each learner, in the order of the space."""
+    from metadb.space import default
+
+    learners = KINDS[kind][1] if only is None else only
+    return [default(space_of(kind, (one,))) for one in learners]
+
+
+def estimator(
+    config: Config, *, kind: str = "classification", seed: int = 0, device: str = "cpu"
+) -> Any:
+    """The scikit-learn estimator that a config of the space of a kind of task stands for.
+
+    Args:
+        device: Where a perceptron is trained; the others know the CPU only.
+    """
     name = str(config["learner"])
     prefix = f"{name}__"
     own = {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)}
-    return LEARNERS[name][1](own, seed)
+    if name == "mlp" and device != "cpu":
+        own["device"] = device
+    return KINDS[kind][1][name][1](own, seed)
 
 
-def pipeline(config: Config, *, categorical: Sequence[int] = (), seed: int = 0) -> Pipeline:
+def pipeline(
+    config: Config,
+    *,
+    kind: str = "classification",
+    categorical: Sequence[int] = (),
+    seed: int = 0,
+    device: str = "cpu",
+    calibrated: bool = False,
+) -> Pipeline:
     """Impute, scale, one-hot encode, then the learner of `config`.
 
     Args:
-        config: A config of the space `classifier`.
+        config: A config of the space of `kind`.
         categorical: Positions of the columns that hold categories.
         seed: Seed of the learner.
+        calibrated: Whether a classifier without probabilities is given some (Platt 1999), at the
+            cost of five more fits.
     """
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    nominal = sorted(categorical)
-    numeric = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    )
-    one_hot = make_pipeline(
-        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-    )
-    encode = ColumnTransformer(
-        [("nominal", one_hot, nominal), ("numeric", numeric, _Others(nominal))],
-    )
-    return make_pipeline(encode, estimator(config, seed=seed))
+    from optimizers.preprocessing import preprocessing
 
+    learner = estimator(config, kind=kind, seed=seed, device=device)
+    if calibrated and kind == "classification" and not hasattr(learner, "predict_proba"):
+        from sklearn.calibration import CalibratedClassifierCV
 
-@dataclass(frozen=True, slots=True)
-class _Others:
-    """Selects the columns that are not in `nominal`, whatever the width of the table."""
-
-    nominal: Sequence[int]
-
-    def __call__(self, x: Any) -> list[int]:
-        return sorted(set(range(x.shape[1])) - set(self.nominal))
+        learner = CalibratedClassifierCV(learner, ensemble=False)
+    return make_pipeline(preprocessing(categorical), learner)

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import SupportsFloat
 
@@ -92,7 +92,10 @@ def settle(trial: Trial, found: object, cost_s: float) -> Outcome:
     elif found.status not in STATUSES:
         status, why = "failed", f"{why}, not {', '.join(STATUSES)}"
     elif found.status == "ok" or (found.status == "censored" and found.loss is not None):
-        return _scored(trial, found.status, found.loss, cost_s)
+        scored = _scored(trial, found.status, found.loss, cost_s)
+        if scored.why is None:  # it may say more than this, the score of each fold for example
+            return Outcome(replace(found, loss=scored.evaluation.loss, cost_s=cost_s))
+        return scored
     else:
         status = found.status
     return Outcome(Evaluation(trial, None, cost_s, status), why)

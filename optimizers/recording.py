@@ -93,9 +93,13 @@ class Recording:
             budget_unit=self._unit,
             cost_s=evaluation.cost_s,
             seed=self._seed,
-            run=f"{self._run}/{trial.id}" + ("" if trial.resume is None else f"<{trial.resume}"),
+            run=self.run_of(trial),
             origin=self._origin,
         )
+
+    def run_of(self, trial: Trial) -> str:
+        """The run id of a trial in the store."""
+        return f"{self._run}/{trial.id}" + ("" if trial.resume is None else f"<{trial.resume}")
 
     def done(self) -> list[Evaluation]:
         """What the store holds of this run, by trial; give it to `run(resume=...)`."""

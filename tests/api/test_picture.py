@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from api.picture import _ticks, curves
+from api.picture import curves, ticks
 
 
 @pytest.mark.parametrize("n", [1, 2, 20, 137])
@@ -22,8 +22,8 @@ def test_a_picture_has_a_curve_and_a_legend_for_each_series(n):
 @pytest.mark.parametrize(
     ("low", "high"), [(0.02, 0.11), (0.0, 0.0), (5.0, 5.0), (-3.0, 900.0), (1e-9, 2e-9)]
 )
-def test_ticks_are_round_and_hold_the_values(low, high):
-    first, last, step = _ticks(low, high)
+def testticks_are_round_and_hold_the_values(low, high):
+    first, last, step = ticks(low, high)
     assert first <= low
     assert last >= high
     assert first < last

@@ -55,7 +55,7 @@ def test_the_space_is_conditional_on_learner_and_kernel():
     assert default(space)["learner"] == "random_forest"
 
 
-def test_the_objective_is_the_cross_validated_error_rate():
+def test_the_objective_is_the_cross_validated_accuracy():
     from sklearn.datasets import load_iris
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -63,6 +63,6 @@ def test_the_objective_is_the_cross_validated_error_rate():
     config = config_of("logistic_regression")
     found = CrossValidation(x, y)(Trial(config))
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    expected = 1 - cross_val_score(pipeline(config), x, y, cv=folds).mean()
+    expected = -cross_val_score(pipeline(config), x, y, cv=folds).mean()
     assert found.loss == pytest.approx(expected)
     assert found.cost_s > 0
