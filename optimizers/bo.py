@@ -21,9 +21,9 @@ from metadb.protocols import Floats, Surrogate
 from metadb.records import Config, Evaluation, Trial
 from optimizers.ascent import Ascent
 from optimizers.cube import Cube
-from optimizers.ledger import DRAWS, Ledger, Results
+from optimizers.ledger import Ledger, Results
 from optimizers.modelled import believing, best_predicted, counted, hope, waiting
-from optimizers.sobol import sequence
+from optimizers.sobol import next_new, sequence
 from recommenders.acquisition import ACQUISITIONS, Acquisition
 from recommenders.posterior import Posterior
 from recommenders.relevance import Relevance
@@ -114,7 +114,7 @@ class BO:
         if self._model is None:
             self._model = self._fitted()
         if self._model is None:
-            return self._begin()
+            return next_new(self._first, self._ledger)
         results, model = self._model
         x = waiting(self._ledger)
         model = believing(model, results, x, self._fit)
@@ -123,14 +123,7 @@ class BO:
         for config in self._hoped(model, best_predicted(model, results, x), known):
             if self._ledger.new(config):
                 return config
-        return self._begin()
-
-    def _begin(self) -> Config | None:
-        """The next config of the sequence that is new."""
-        for _, config in zip(range(DRAWS), self._first, strict=False):
-            if config is not None and self._ledger.new(config):
-                return config
-        return self._ledger.draw()
+        return next_new(self._first, self._ledger)
 
     def _fitted(self) -> tuple[Results, Surrogate] | None:
         """The results that count and their model; None while they are too few."""

@@ -17,9 +17,9 @@ from metadb.protocols import Floats, Surrogate
 from metadb.records import Config, Evaluation, Trial
 from optimizers.ascent import Ascent
 from optimizers.cube import Cube
-from optimizers.ledger import DRAWS, Ledger, Results
+from optimizers.ledger import Ledger, Results
 from optimizers.modelled import believing, best_predicted, counted, hope, waiting
-from optimizers.sobol import sequence
+from optimizers.sobol import next_new, sequence
 from recommenders.forest import ranked_forest
 from recommenders.surrogate import Fitter
 
@@ -96,7 +96,7 @@ class ForestBO:
         if self._model is None:
             self._model = self._fitted()
         if self._model is None:
-            return self._begin()
+            return next_new(self._first, self._ledger)
         rng = self._ledger.random(1)
         if rng.random() < self._random:
             return self._ledger.draw()
@@ -108,13 +108,6 @@ class ForestBO:
         known = self._cube.encode([results.configs[i] for i in best])
         for config in Ascent(self._cube, self._ledger.encoding, gain).ranked(known, rng):
             if self._ledger.new(config):
-                return config
-        return self._ledger.draw()
-
-    def _begin(self) -> Config | None:
-        """The next config of the sequence that is new."""
-        for _, config in zip(range(DRAWS), self._first, strict=False):
-            if config is not None and self._ledger.new(config):
                 return config
         return self._ledger.draw()
 

@@ -184,8 +184,8 @@ def _there(
                 return  # all is done, or the time is over
             outcomes = [_outcome(future, running[future], limit_s) for future in futures]
             for future, outcome in zip(futures, outcomes, strict=True):
+                del running[future]  # first: an interrupt while it is recorded does so once
                 search.keep(outcome)
-                del running[future]
             search.n_running = len(running)
             search.tell(outcomes)
     except KeyboardInterrupt:

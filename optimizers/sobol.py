@@ -44,13 +44,7 @@ class Sobol:
 
     def ask(self, n: int = 1) -> list[Trial]:
         """The next `n` trials; fewer once a finite space is used up."""
-        return self._ledger.ask(n, self._next)
-
-    def _next(self) -> Config | None:
-        for _, config in zip(range(DRAWS), self._sequence, strict=False):
-            if config is not None and self._ledger.new(config):
-                return config
-        return self._ledger.draw()
+        return self._ledger.ask(n, lambda: next_new(self._sequence, self._ledger))
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """Nothing is learnt, but a config that is told is not asked again."""
@@ -67,3 +61,11 @@ def sequence(cube: Cube, seed: int) -> Iterator[Config | None]:
     while True:
         configs, legal = cube.decode(points.random(BATCH))
         yield from (c if ok else None for c, ok in zip(configs, legal, strict=True))
+
+
+def next_new(configs: Iterator[Config | None], ledger: Ledger) -> Config | None:
+    """The next config of a sequence that is new; where it brings nothing new a random one."""
+    for _, config in zip(range(DRAWS), configs, strict=False):
+        if config is not None and ledger.new(config):
+            return config
+    return ledger.draw()

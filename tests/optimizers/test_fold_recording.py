@@ -76,6 +76,6 @@ def test_a_trial_whose_folds_are_not_all_there_was_not_run(path, monkeypatch):
 
 
 def test_one_search_is_recorded_by_one_process_at_a_time(store):
-    with recording(store), pytest.raises(Busy, match="another process"):
+    with recording(store), pytest.raises(Busy, match="is being recorded already"):
         recording(store)
     recording(store).close()
