@@ -1,7 +1,7 @@
 """How good are the optimisers, beside Optuna, BoTorch, SMAC3 and Syne Tune, at equal spending?
 
     python -m benchmarks.optimizer_quality --methods tpe,optuna_tpe --problems all --seeds 20
-    python -m benchmarks.optimizer_quality --summary        # what the cache holds, as results
+    python -m benchmarks.optimizer_quality --summary        # results of what the cache holds
 
 Protocol, stated before the first run:
 
@@ -40,7 +40,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from benchmarks.problems import DATA, chosen, problem
-from benchmarks.runs import Run, finished, missing, search, work_off
+from benchmarks.runs import Run, finished, keep, missing, search, work_off
 
 CACHE = Path(__file__).resolve().parents[1] / "build" / "optimizer_quality.jsonl"
 
@@ -71,6 +71,7 @@ def main() -> None:
         from benchmarks.optimizer_summary import summarise
 
         summarise(arguments.cache, arguments.data)
+        keep(arguments.cache)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def figures() -> str:
             "< 1 s",
         ),
         *described(results("metafeatures")),
+        *optimizers.searched(results("optimizer_speed"), results("run_overhead")),
         ("`import metadb`", f"{startup['import metadb']['median_s']} s", "<= 0.5 s"),
         ("`metadb --help`", f"{startup['metadb --help']['median_s']} s", "<= 0.5 s"),
         (

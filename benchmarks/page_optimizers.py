@@ -96,3 +96,37 @@ def gpu(found: Figures) -> str:
         for name, s in found["cpu"].items()
     ]
     return grid(["seconds", "CPU, 2 threads", found["gpu"], "times as fast"], lines)
+
+
+def searched(found: Figures, running: Figures) -> list[tuple[str, str, str]]:
+    """The rows of the README: seconds of an ask beside the peers', and what `run` adds."""
+
+    def means(method: str) -> str:
+        return " / ".join(f"{row['mean_s']:.3f}" for row in found["seconds"][method].values())
+
+    share = found["share"]["forest_bo / smac"].values()
+    ray = running["ray"]
+    return [
+        (
+            "mean seconds of an ask with 50 / 200 / 500 results, 8 hyperparameters: `bo` (Optuna's "
+            "GPSampler; BoTorch)",
+            f"{means('bo')} ({means('optuna_gp')}; {means('botorch')})",
+            "<= 0.1 / 0.25 / 0.8 s",
+        ),
+        ("the same: `tpe` (Optuna's TPE)", f"{means('tpe')} ({means('optuna_tpe')})", "<= Optuna"),
+        (
+            "the same: `forest_bo`, its share of SMAC3's",
+            f"{means('forest_bo')}, {' / '.join(f'{s:.3f}' for s in share)}",
+            "<= 0.2",
+        ),
+        (
+            "`run` in this process, a trial with random search's ask and tell",
+            f"{running['here_cpu_ms']['random']} ms",
+            "<= 2 ms",
+        ),
+        (
+            f"{ray['trials']:,} trivial trials on Ray, `run` / Ray's own tasks",
+            f"{ray['ratio']} ({ray['s']['run']} s / {ray['s']['tasks']} s)",
+            "<= 1.2",
+        ),
+    ]

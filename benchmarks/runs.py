@@ -6,13 +6,14 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import RESULTS
 from benchmarks.problems import LEAST, Problem
 from metadb.errors import NotFound
 from metadb.protocols import Floats, Optimizer
@@ -73,6 +74,16 @@ class Run:
     def key(self) -> tuple[str, str, int]:
         """Method, problem and seed."""
         return self.method, self.problem, self.seed
+
+    @property
+    def short(self) -> Run:
+        """The same with nothing but the evaluations that were better than all before."""
+        least, rows = np.inf, []
+        for row in zip(self.losses, self.spent, self.full, strict=True):
+            if row[2] and row[0] is not None and row[0] < least:
+                least, rows = row[0], [*rows, row]
+        losses, spent, full = ([row[i] for row in rows] for i in range(3))
+        return replace(self, losses=losses, spent=spent, full=full, ask_s=[], tell_s=0.0)
 
     def best(self, n: int = EVALUATIONS) -> Floats:
         """The smallest loss at the full budget after 1..n full evaluations' spending, (n,).
@@ -150,16 +161,25 @@ def _commit() -> str:
 
 
 def read(cache: Path) -> dict[tuple[str, str, int], Run]:
-    """The runs of a cache by their keys, the last of each; a line that a kill cut is left out."""
+    """The runs of a cache by their keys, the last of each; a line that a kill cut is left out.
+
+    What was kept of earlier studies, in `results/` under the same name, comes before.
+    """
     runs: dict[tuple[str, str, int], Run] = {}
-    if cache.exists():
-        for line in cache.read_text().splitlines():
+    for path in (RESULTS / cache.name, cache):
+        for line in path.read_text().splitlines() if path.exists() else ():
             try:
                 made = Run(**json.loads(line))
             except ValueError:
                 continue
             runs[made.key] = made
     return runs
+
+
+def keep(cache: Path) -> None:
+    """Keep the runs in `results/`, shortened, so that another checkout goes on from them."""
+    lines = [json.dumps(asdict(made.short)) for _, made in sorted(read(cache).items())]
+    (RESULTS / cache.name).write_text("\n".join(lines) + "\n")
 
 
 def append(cache: Path, made: Run) -> None:

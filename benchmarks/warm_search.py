@@ -32,7 +32,7 @@ from api.picture import curves
 from benchmarks.machine import write
 from benchmarks.optimizer_summary import DOCS, Curves, mean, references, regrets
 from benchmarks.problems import DATA, Problem, chosen, problem, tasks
-from benchmarks.runs import EVALUATIONS, Run, missing, origin, read, work, work_off
+from benchmarks.runs import EVALUATIONS, Run, keep, missing, origin, read, work, work_off
 from metadb.history import Configs, History
 from metadb.protocols import Floats, Optimizer
 from metadb.records import Task
@@ -219,6 +219,7 @@ def main() -> None:
     work_off(jobs, run, arguments.cache, arguments.hours)
     if arguments.summary:
         summarise(arguments.cache, arguments.quality, arguments.data)
+        keep(arguments.cache)
 
 
 if __name__ == "__main__":

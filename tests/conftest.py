@@ -27,6 +27,11 @@ settings.load_profile("metadb")
 SPACE = "svm"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: the docs' commands, so that no worker waits for another at the end."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
 def config(i: int) -> dict[str, Any]:
     return {"C": i / 4, "kernel": "rbf" if i % 2 else "linear"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.optimizer_summary import difference, mean, regrets
 from benchmarks.problems import DATA, problem
-from benchmarks.runs import EVALUATIONS, Run, append, drive, missing, read, search
+from benchmarks.runs import EVALUATIONS, Run, append, drive, keep, missing, read, search
 from benchmarks.warm_search import against, known, past, start
 from benchmarks.warm_search import search as warm_search
 from metadb.records import Evaluation, Trial
@@ -114,3 +114,20 @@ def test_cold_runs_of_the_study_of_quality_are_not_run_again(tmp_path):
     assert set(known(cache, quality)) == {
         ("cold:tpe", "lcbench:1", 0), ("start.auto:tpe", "lcbench:1", 0)
     }  # fmt: skip
+
+
+def test_a_shortened_run_has_the_same_best_losses():
+    losses, spent = [3.0, None, 1.0, 2.0, 0.5, 0.1], [1.0, 2.0, 3.0, 4.0, 4.5, 6.0]
+    made = Run("random", "branin", 0, losses, spent, [True, True, True, True, False, True])
+    assert made.short.losses == [3.0, 1.0, 0.1]
+    assert made.short.best().tolist() == made.best().tolist()
+
+
+def test_what_is_kept_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.runs.RESULTS", tmp_path / "results")
+    (tmp_path / "results").mkdir()
+    made = Run("random", "branin", 0, [2.0, 3.0], [1.0, 2.0], [True, True])
+    append(tmp_path / "study.jsonl", made)
+    keep(tmp_path / "study.jsonl")
+    (tmp_path / "study.jsonl").unlink()
+    assert read(tmp_path / "study.jsonl") == {made.key: made.short}
