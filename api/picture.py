@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import floor, log10
@@ -51,8 +51,8 @@ def curves(series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y
         f'<g transform="translate(18 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)">'
         f"{_text(y_label, 0, 0, colour='#1a1a1a', anchor='middle')}</g>",
     ]
-    lines = [_line(axes, name, line, nth) for nth, (name, line) in enumerate(series.items())]
-    return "\n".join([opening, *_grid(axes), *words, *lines, "</svg>", ""])
+    lines = [_line(axes, line, nth) for nth, line in enumerate(series.values())]
+    return "\n".join([opening, *_grid(axes), *words, *lines, *_legend(series), "</svg>", ""])
 
 
 def _text(
@@ -73,18 +73,33 @@ def _grid(axes: _Axes) -> Iterator[str]:
         yield _text(str(step), axes.x(step), _HEIGHT - _BOTTOM + 20, anchor="middle")
 
 
-def _line(axes: _Axes, name: str, line: Sequence[float], nth: int) -> str:
-    """The step curve and its entry in the legend."""
+def _line(axes: _Axes, line: Sequence[float], nth: int) -> str:
+    """The step curve."""
     path = f"M{axes.x(1):.1f},{axes.y(line[0]):.1f}" + "".join(
         f"H{axes.x(i):.1f}V{axes.y(v):.1f}" for i, v in enumerate(line[1:], 2)
     )
     path += f"H{axes.x(len(line) + 1):.1f}"  # the last value holds for a step too
+    return f'<path d="{path}" {_stroke(nth)}/>'
+
+
+def _stroke(nth: int) -> str:
     colour = _COLOURS[nth % len(_COLOURS)]
     dash = _DASHES[(nth + nth // len(_COLOURS)) % len(_DASHES)]  # the seventh is another first
-    stroke = f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
-    x, y = _WIDTH - _RIGHT - 210, _TOP + 14 + 22 * nth
-    sample = f'<line x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}" {stroke}/>'
-    return f'<path d="{path}" {stroke}/>{sample}{_text(name, x + 38, y + 4, colour="#1a1a1a")}'
+    return f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
+
+
+def _legend(names: Iterable[str]) -> Iterator[str]:
+    """Over the curves, which shine through: there is no corner that all of them leave free."""
+    names = list(names)
+    x, y = _WIDTH - _RIGHT - 210, _TOP + 14
+    yield (
+        f'<rect x="{x - 8}" y="{y - 16}" width="{_WIDTH - _RIGHT - x + 8}" '
+        f'height="{22 * len(names) + 10}" fill="#ffffff" fill-opacity="0.85"/>'
+    )
+    for nth, name in enumerate(names):
+        at = y + 22 * nth
+        yield f'<line x1="{x}" x2="{x + 30}" y1="{at}" y2="{at}" {_stroke(nth)}/>'
+        yield _text(name, x + 38, at + 4, colour="#1a1a1a")
 
 
 def ticks(low: float, high: float) -> tuple[float, float, float]:
