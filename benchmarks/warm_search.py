@@ -125,6 +125,15 @@ def known(cache: Path, quality: Path) -> dict[tuple[str, str, int], Run]:
     return {key: run for key, run in (cold | read(cache)).items() if ":" in key[1]}
 
 
+def compared(runs: Mapping[tuple[str, str, int], Run]) -> dict[tuple[str, str, int], Run]:
+    """The warm runs and the cold ones of the same optimisers, on tasks that all of these ran."""
+    warm = {m for m, _, _ in runs if not m.startswith("cold:")}
+    methods = warm | {f"cold:{m.partition(':')[2]}" for m in warm}
+    ran = [{p for m, p, _ in runs if m == method} for method in methods]
+    tasks_of_all = set.intersection(*ran) if ran else set()
+    return {key: run for key, run in runs.items() if key[0] in methods and key[1] in tasks_of_all}
+
+
 def against(
     warm: Mapping[str, Mapping[int, Floats]], cold: Mapping[str, Mapping[int, Floats]]
 ) -> dict[str, Any] | None:
@@ -151,7 +160,7 @@ def against(
 
 def summarise(cache: Path, quality: Path, data: Path) -> None:
     """Write `results/warm_search.json` and its picture from the cached runs."""
-    runs = known(cache, quality)
+    runs = compared(known(cache, quality))
     reference = references(runs, data, quality.parent)
     found = regrets(runs, reference)
     figures: dict[str, Any] = {"past_configs": PAST, "advised": ADVISED, "third": THIRD}

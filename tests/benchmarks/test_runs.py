@@ -10,7 +10,7 @@ import pytest
 from benchmarks.optimizer_summary import difference, mean, regrets
 from benchmarks.problems import DATA, problem
 from benchmarks.runs import EVALUATIONS, Run, append, drive, keep, missing, read, search
-from benchmarks.warm_search import against, known, past, start
+from benchmarks.warm_search import against, compared, known, past, start
 from benchmarks.warm_search import search as warm_search
 from metadb.records import Evaluation, Trial
 
@@ -131,3 +131,11 @@ def test_what_is_kept_is_read_again(tmp_path, monkeypatch):
     keep(tmp_path / "study.jsonl")
     (tmp_path / "study.jsonl").unlink()
     assert read(tmp_path / "study.jsonl") == {made.key: made.short}
+
+
+def test_cold_and_warm_are_compared_on_the_tasks_that_all_ran():
+    keys = [
+        ("start.portfolio:tpe", "lcbench:1", 0), ("cold:tpe", "lcbench:1", 0),
+        ("cold:tpe", "lcbench:2", 0), ("cold:bo", "lcbench:1", 0),
+    ]  # fmt: skip
+    assert list(compared({key: Run(*key) for key in keys})) == keys[:2]
