@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import Any
 
 from api.terminal import config_text
@@ -190,9 +190,3 @@ def value_text(place: Place) -> str:
 def _spread(evaluation: Evaluation, metric: Metric) -> float | None:
     values = getattr(evaluation, "folds", {}).get(metric.name, ())
     return stdev(values) if len(values) > 1 else None
-
-
-def mean_cost_s(evaluations: Sequence[Evaluation]) -> float | None:
-    """Mean seconds of an evaluation; None where none says."""
-    costs = [e.cost_s for e in evaluations if e.cost_s is not None]
-    return fmean(costs) if costs else None

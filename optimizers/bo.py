@@ -22,7 +22,7 @@ from metadb.records import Config, Evaluation, Trial
 from optimizers.ascent import Ascent
 from optimizers.cube import Cube
 from optimizers.ledger import Ledger, Results
-from optimizers.modelled import believing, best_predicted, counted, hope, waiting
+from optimizers.modelled import believing, best_predicted, counted, hope, needed, waiting
 from optimizers.sobol import next_new, sequence
 from recommenders.acquisition import ACQUISITIONS, Acquisition
 from recommenders.matern import spread
@@ -95,11 +95,7 @@ class BO:
             raise NotFound(f"no acquisition function {acquisition!r}; there are {names}")
         self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
         self._acquisition, self._surrogate, self._device = acquisition, surrogate, device
-        if startup is None:
-            startup = getattr(surrogate, "startup", min(max(5, self._cube.width), 10))
-        if startup < (surrogate is None):
-            raise ValueError(f"startup must be 1 or more, not {startup}")
-        self._startup = startup
+        self._startup = needed(startup, surrogate, self._cube.width)
         self._first = sequence(self._cube, seed)
         self._groups = self._ledger.encoding.groups
         self._sought: list[tuple[bytes, Relevance]] = []  # the digest of results

@@ -18,7 +18,7 @@ from metadb.records import Config, Evaluation, Trial
 from optimizers.ascent import Ascent
 from optimizers.cube import Cube
 from optimizers.ledger import Ledger, Results
-from optimizers.modelled import believing, best_predicted, counted, hope, waiting
+from optimizers.modelled import believing, best_predicted, counted, hope, needed, waiting
 from optimizers.sobol import next_new, sequence
 from recommenders.forest import ranked_forest
 from recommenders.surrogate import Fitter
@@ -71,14 +71,12 @@ class ForestBO:
         surrogate: Fitter | None = None,
     ) -> None:
         self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
-        if startup is None:
-            startup = getattr(surrogate, "startup", min(max(5, self._cube.width), 10))
-        if startup < (surrogate is None) or not 0 <= random <= 1:
+        if not 0 <= random <= 1:
             raise ValueError(
-                "startup must be 1 or more (0 with a surrogate that needs no results), random a "
-                f"share from 0 to 1; got startup={startup}, random={random}"
+                "startup must be 1 or more, random a share from 0 to 1; got "
+                f"startup={startup}, random={random}"
             )
-        self._startup, self._random = startup, random
+        self._startup, self._random = needed(startup, surrogate, self._cube.width), random
         self._fitter = ranked_forest if surrogate is None else surrogate
         self._first = sequence(self._cube, seed)
         self._model: tuple[Results, Surrogate] | None = None

@@ -14,12 +14,33 @@ from recommenders.acquisition import log_expected_improvement
 
 if TYPE_CHECKING:
     from optimizers.ledger import Ledger, Results
+    from recommenders.surrogate import Fitter
 
 LEAST = -1e30
 """The gain where trees agree that nothing is to be hoped: to be compared, unlike -inf."""
 
 Fit = Callable[[Floats, Floats], Surrogate]
 """Makes a model of encoded points (n, width) and losses (n,), NaN where a trial failed."""
+
+
+def needed(startup: int | None, surrogate: Fitter | None, width: int) -> int:
+    """How many results come before the first model.
+
+    Args:
+        startup: As asked for; None: as many as the surrogate says it needs, or else 5, in more
+            dimensions as many as these, at most 10.
+        width: Of the cube.
+
+    Raises:
+        ValueError: It is negative, or 0 where the model needs results.
+    """
+    if startup is None:
+        startup = int(getattr(surrogate, "startup", min(max(5, width), 10)))
+    if startup < (surrogate is None):
+        raise ValueError(
+            f"startup must be 1 or more, not {startup} (0 with a surrogate that needs no results)"
+        )
+    return startup
 
 
 def counted(ledger: Ledger, startup: int) -> Results | None:
