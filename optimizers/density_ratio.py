@@ -33,8 +33,7 @@ def propose(
 ) -> Config | None:
     """Of `candidates` drawn from l the new config of the largest l / g; None where none is drawn.
 
-    The good of rank r = 1 .. k weighs log(k + 1) - log(r). A group is drawn by its share among the
-    good, with its share of the space as one more config; l and g are those of its members.
+    The good of rank r = 1 .. k weighs log(k + 1) - log(r).
 
     With a prior pi, largest is l / g pi^(beta / n) after n results (Hvarfner et al. 2022), and
     the share beta / (beta + n) of the candidates is drawn from pi: it leads at first, and a
@@ -46,20 +45,12 @@ def propose(
     """
     k, n = len(good), len(good) + len(bad)
     weights = np.log(k + 1) - np.log(np.arange(1, k + 1))
-    if prior is None:
-        group = groups.choose(good, rng)
-    else:
-        mass = np.append(np.ones(k), BETA / n * (k + 1) * prior.weights)
-        group = groups.choose(np.vstack([good, prior.x]), rng, mass)
-    el, g = groups.density(good, group, weights), groups.density(bad, group)
-    if prior is None:
-        x, configs = groups.draw(el, group, candidates, rng)
-    else:
-        pi = prior.density(group)
-        x, configs = groups.draw(Mixture(pi, el, BETA / (BETA + n)), group, candidates, rng)
+    el, g = groups.density(good, weights), groups.density(bad)
+    drawn = el if prior is None else Mixture(prior.density, el, BETA / (BETA + n))
+    x, configs = groups.draw(drawn, candidates, rng)
     if not configs:
         return None
     gain = el.logpdf(x) - g.logpdf(x)
     if prior is not None:
-        gain += BETA / n * pi.logpdf(x)
+        gain += BETA / n * prior.density.logpdf(x)
     return configs[int(np.argmax(gain))]

@@ -1,40 +1,41 @@
-"""A conditional space as groups of configs with the same active hyperparameters.
+"""A conditional space as groups of hyperparameters that are active together, or not at all.
 
-Densities are over the hyperparameters that are active, so each is fitted to and drawn from one
-group; here configs become places and places configs.
+A density is a product over the groups: that of each is of the configs in which it is active, as in
+the tree of Bergstra, Bardenet, Bengio, Kegl 2011, "Algorithms for Hyper-Parameter Optimization",
+and joint within a group. Here configs become places and places configs.
+
+Chosen on random functions over the space of nb301, where nearly every config has other active
+hyperparameters than all others: TPE's mean regret after 50 evaluations was .060 (standard error
+.009, 60 runs), one density for each set of active hyperparameters had .100 and one for all, with
+the space's prior where a config has no value, .075.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metadb.axes import axes_of
-from metadb.clauses import deactivate, holds
+from metadb.clauses import deactivate, holds, in_words
 from metadb.columns import as_columns, as_numbers, as_rows
 from metadb.protocols import Floats
 from metadb.records import Config
 from optimizers.ledger import Ledger
-from optimizers.parzen import Density, Parzen, Scale
-
-Bools = NDArray[np.bool_]
+from optimizers.parzen import Density, Parzen, Product, Scale
 
 ROUNDS = 16
-"""So many batches are drawn at most, until enough configs are legal, new and of the group."""
+"""So many batches are drawn at most, until enough configs are legal and new."""
 
 PILOTS = 1000
-"""Random configs that tell how often each group occurs in the space."""
+"""So many random configs tell how many hyperparameters are active at once."""
 
 
 class Groups:
-    """The groups of a search's space.
+    """The groups of a search's space: hyperparameters under the same condition.
 
-    A group (d,) says of each of `scales` whether it is active. Places (n, d) are NaN where
-    inactive.
+    Places (n, d) of configs are NaN where inactive.
 
     Args:
         ledger: Of the search; what it knows is not drawn again.
@@ -42,18 +43,28 @@ class Groups:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger, self._axes = ledger, axes_of(ledger.space)
-        self.scales = [Scale.of(a) for a in self._axes.values() if a.kind != "constant"]
+        children = ledger.space.children_of
+        self.scales = [
+            Scale.of(axis, opens=bool(children[name]))
+            for name, axis in self._axes.items()
+            if axis.kind != "constant"
+        ]
+        members: dict[str, list[int]] = {}
+        for j, scale in enumerate(self.scales):
+            condition = scale.axis.condition
+            members.setdefault("" if condition is None else in_words(condition), []).append(j)
+        self.members = [np.array(columns) for columns in members.values()]
         self._placed: dict[str, Floats] = {}
-        self._pilots = self._pilot()
-        times = Counter(row.tobytes() for row in ~np.isnan(self._pilots))
-        self._shares = {of: count / PILOTS for of, count in sorted(times.items())}
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The most hyperparameters that are active at once."""
-        if not self._shares:
+        if len(self.members) < 2:
             return len(self.scales)
-        return int((~np.isnan(self._pilots)).sum(axis=1).max())
+        from metadb.space import sample
+
+        pilots = self._place(sample(self._ledger.space, PILOTS, self._ledger.seed))
+        return int((~np.isnan(pilots)).sum(axis=1).max())
 
     def places(self, configs: Sequence[tuple[str, Config]]) -> Floats:
         """Where configs lie (n, d), remembered under their canonical texts, which come first."""
@@ -71,69 +82,30 @@ class Groups:
         places = [s.place(numbers[s.axis.name]) for s in self.scales]
         return np.column_stack(places) if places else np.empty((n, 0))
 
-    def _pilot(self) -> Floats:
-        """Places of random configs where conditions make groups, else of none, (m, d)."""
-        if not self.scales or all(axis.condition is None for axis in self._axes.values()):
-            return np.empty((0, len(self.scales)))
-        from metadb.space import sample
-
-        return self._place(sample(self._ledger.space, PILOTS, self._ledger.seed))
-
-    def choose(
-        self,
-        x: Floats,
-        rng: np.random.Generator,
-        mass: Floats | None = None,
-        *,
-        of_space: float = 1.0,
-    ) -> Bools:
-        """A group, by its share of the mass of places `x` and of the space.
-
-        Args:
-            mass: Of each place, 1 by default, (n,).
-            of_space: The mass of the space.
-        """
-        if not self._shares:
-            return np.ones(len(self.scales), bool)
-        times = {of: of_space * share for of, share in self._shares.items()}
-        masses = [1.0] * len(x) if mass is None else mass.tolist()
-        for row, m in zip(~np.isnan(x), masses, strict=True):
-            times[row.tobytes()] = times.get(row.tobytes(), 0.0) + m
-        groups = sorted(times)
-        p = np.array([times[of] for of in groups])
-        return np.frombuffer(groups[rng.choice(len(p), p=p / p.sum())], bool)
-
-    def density(self, x: Floats, group: Bools, weights: Floats | None = None) -> Parzen:
-        """The density around those of places `x` (n, d) that are of a group."""
-        mine = _members(x, group)
-        return Parzen.fit(
-            self._scales_of(group), x[mine][:, group], None if weights is None else weights[mine]
-        )
-
-    def _scales_of(self, group: Bools) -> list[Scale]:
-        """The scales of a group; a choice that leads out of it is next to never drawn there."""
-        pilots = self._pilots[_members(self._pilots, group)]
-        scales = [s for s, there in zip(self.scales, group, strict=True) if there]
-        for j, (scale, x) in enumerate(zip(scales, pilots[:, group].T, strict=True)):
-            if scale.kind == "categorical" and self._ledger.space.children_of[scale.axis.name]:
-                times = np.bincount(x.astype(np.intp), minlength=len(scale.p))
-                scales[j] = replace(scale, p=(times + scale.p) / (len(x) + 1))
-        return scales
+    def density(self, x: Floats, weights: Floats | None = None) -> Product:
+        """The density around places `x` (n, d), whose weights (n,) are alike by default."""
+        factors = []
+        for columns in self.members:
+            there = ~np.isnan(x[:, columns]).any(axis=1)
+            scales = [self.scales[j] for j in columns]
+            own = None if weights is None else weights[there]
+            factors.append((columns, Parzen.fit(scales, x[there][:, columns], own)))
+        return Product(tuple(self.scales), tuple(factors))
 
     def draw(
-        self, density: Density, group: Bools, n: int, rng: np.random.Generator
+        self, density: Density, n: int, rng: np.random.Generator
     ) -> tuple[Floats, list[Config]]:
-        """About `n` places of a density and their configs, that are legal, new and of the group."""
+        """About `n` places of a density and their configs, that are legal and new."""
         places: list[Floats] = []
         configs: list[Config] = []
         for _ in range(ROUNDS):
             x = density.sample(n, rng)
-            drawn = {s.axis.name: s.number(x[:, j]) for j, s in enumerate(density.scales)}
+            drawn = {s.axis.name: s.number(x[:, j]) for j, s in enumerate(self.scales)}
             numbers = {name: drawn.get(name, np.zeros(len(x))) for name in self._axes}
             active = deactivate(numbers, self._axes)
+            for j, scale in enumerate(self.scales):
+                x[~active[scale.axis.name], j] = np.nan
             legal = np.ones(len(x), bool)
-            for scale, there in zip(self.scales, group, strict=True):
-                legal &= active[scale.axis.name] == there
             for clause in self._ledger.space.forbidden_clauses:
                 legal &= ~holds(clause, numbers, self._axes)
             for row, config, fine in zip(
@@ -145,8 +117,3 @@ class Groups:
             if len(configs) >= n:
                 break
         return np.array(places), configs
-
-
-def _members(x: Floats, group: Bools) -> Bools:
-    """Which rows of `x` (n, d) are of a group."""
-    return np.asarray((~np.isnan(x) == group).all(axis=1))

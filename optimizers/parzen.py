@@ -7,7 +7,8 @@ For points x_1 .. x_n and a prior x_0 of the weight of one point,
 with k a normal truncated to [0, 1] for a number (an integer has the mass of its cell), of standard
 deviation max(0.08 n^(-1 / (d + 4)), 0.01), and of 1 for the prior; and smoothed frequencies for a
 categorical: k(c; c_i) = (1[c = c_i] + a p(c)) / (1 + a), a = choices / (n + 1), k(c; c_0) = p(c),
-with p the space's own probabilities.
+with p the space's own probabilities; a = 1 / (n + 1) where other hyperparameters hang on the
+choice, as each leap to another branch forgets what the old one's were.
 
 Falkner, Klein, Hutter 2018, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale";
 Watanabe 2023, "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components".
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metadb.axes import Axis
 from metadb.protocols import Floats
@@ -46,6 +48,7 @@ class Scale:
         lower, upper: The numbers at 0 and at 1, after the logarithm where `log`.
         mean, std: Of the prior's normal in [0, 1].
         p: The prior of the choices, (choices,).
+        opens: Whether other hyperparameters hang on it.
     """
 
     axis: Axis
@@ -57,9 +60,10 @@ class Scale:
     mean: float
     std: float
     p: Floats
+    opens: bool = False
 
     @classmethod
-    def of(cls, axis: Axis) -> Scale:
+    def of(cls, axis: Axis, opens: bool = False) -> Scale:
         """The scale of a hyperparameter that is no constant."""
         from ConfigSpace import hyperparameters as cs
 
@@ -67,13 +71,13 @@ class Scale:
         if axis.kind == "categorical":
             prior = dict(zip(known.choices, known.probabilities, strict=True))
             p = np.array([max(prior[choice], TINY) for choice in axis.choices])
-            return cls(axis, axis.kind, (0, len(p) - 1), 0, 1, False, 0, 1, p / p.sum())
+            return cls(axis, axis.kind, (0, len(p) - 1), 0, 1, False, 0, 1, p / p.sum(), opens)
         ends = (0, len(axis.choices) - 1) if axis.choices else (known.lower, known.upper)
         log, half = bool(getattr(known, "log", False)), 0.0 if axis.kind == "float" else 0.5
         low, high = ends[0] - half, ends[1] + half
         low, high = (float(np.log(low)), float(np.log(high))) if log else (low, high)
         kind = "integer" if half and ends[1] - ends[0] < CELLS else "float"
-        flat = cls(axis, kind, ends, low, high, log, 0.5, 1.0, none)
+        flat = cls(axis, kind, ends, low, high, log, 0.5, 1.0, none, opens)
         even = cs.UniformFloatHyperparameter | cs.UniformIntegerHyperparameter
         if axis.choices or isinstance(known, even):
             return flat
@@ -181,11 +185,39 @@ class Parzen:
     def _choices(self, j: int) -> Floats:
         """The kernels of a categorical, (n + 1, choices)."""
         p, n = self.scales[j].p, len(self.centres) - 1
-        a = len(p) / (n + 1)
+        a = (1 if self.scales[j].opens else len(p)) / (n + 1)
         k = np.tile(a * p / (1 + a), (n + 1, 1))
         k[np.arange(n), self.centres[:n, j].astype(np.intp)] += 1 / (1 + a)
         k[n] = p
         return k
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """Densities of hyperparameters that do not hang on one another, multiplied.
+
+    Args:
+        scales: Of all, (d,).
+        factors: The columns of some of them and their density; each column is in one factor.
+    """
+
+    scales: Sequence[Scale]
+    factors: tuple[tuple[NDArray[np.intp], Parzen], ...]
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """Places drawn from it, (n, d), as if all hyperparameters were active."""
+        x = np.empty((n, len(self.scales)))
+        for columns, density in self.factors:
+            x[:, columns] = density.sample(n, rng)
+        return x
+
+    def logpdf(self, x: Floats) -> Floats:
+        """The logarithm of the density at places `x` (m, d); inactive factors have no say."""
+        total = np.zeros(len(x))
+        for columns, density in self.factors:
+            there = ~np.isnan(x[:, columns]).any(axis=1)
+            total[there] += density.logpdf(x[there][:, columns])
+        return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,10 +15,9 @@ from metadb.errors import InvalidConfig, WrongUsage
 from metadb.identity import canonical_config
 from metadb.protocols import Floats
 from metadb.records import Config
-from optimizers.groups import Bools, Groups
+from optimizers.groups import Groups
 from optimizers.ladder import Draw
 from optimizers.ledger import Ledger
-from optimizers.parzen import Parzen
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -43,22 +42,14 @@ class Prior:
     def __init__(self, region: Region, groups: Groups, ledger: Ledger) -> None:
         configs, self.weights = within(region, ledger.space)
         self.x = groups.places([(canonical_config(config), config) for config in configs])
+        self.density = groups.density(self.x, self.weights)
         self._groups, self._ledger = groups, ledger
-        self._densities: dict[bytes, Parzen] = {}
-
-    def density(self, group: Bools) -> Parzen:
-        """The density of a group, (d,)."""
-        key = group.tobytes()
-        if key not in self._densities:
-            self._densities[key] = self._groups.density(self.x, group, self.weights)
-        return self._densities[key]
 
     def draw(self) -> Config | None:
         """A new config of the region, or with probability `RANDOM` of the space; None: all used."""
         rng = self._ledger.random(2)
         if self._groups.scales and rng.random() >= RANDOM:
-            group = self._groups.choose(self.x, rng, self.weights, of_space=0.0)
-            _, configs = self._groups.draw(self.density(group), group, 1, rng)
+            _, configs = self._groups.draw(self.density, 1, rng)
             if configs:
                 return configs[0]
         return self._ledger.draw()

@@ -34,9 +34,8 @@ class TPE:
     weighs log(k + 1) - log(r). Expected improvement grows with l / g (Bergstra et al., equation 6),
     so of `candidates` drawn from l the one of the largest l / g is asked.
 
-    Inactive hyperparameters have no say: configs with the same active ones form a group; one is
-    drawn by its share among the good, with its share of the space as one more config; l and g are
-    those of its members.
+    Inactive hyperparameters have no say: l and g are products over groups of hyperparameters under
+    the same condition, each of the configs in which it is active.
 
     Failed results are the worst; otherwise one at a larger budget is better than all at smaller
     ones, and of a config only its largest budget counts. Until `startup` results are in (one of

@@ -89,8 +89,7 @@ def test_what_is_proposed_has_the_largest_ratio_of_a_slow_plain_reference():
     groups = Groups(Ledger(plane()))
     rng = np.random.default_rng([3, asked.id, 1])
     rng.random()
-    group = np.ones(2, bool)
-    x, configs = groups.draw(groups.density(good, group, rank), group, 24, rng)
+    x, configs = groups.draw(groups.density(good, rank), 24, rng)
     ratio = [
         reference(groups.scales, good, rank, at)
         - reference(groups.scales, bad, np.ones(len(bad)), at)

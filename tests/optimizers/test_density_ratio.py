@@ -13,8 +13,6 @@ from tests.optimizers.halving import nearing, plane
 from tests.optimizers.test_parzen import reference
 from tests.optimizers.test_prior import region
 
-BOTH = np.ones(2, bool)
-
 
 def test_the_largest_ratio_is_proposed_and_a_prior_counts_less_with_every_result():
     ledger = Ledger(plane())
@@ -27,9 +25,9 @@ def test_the_largest_ratio_is_proposed_and_a_prior_counts_less_with_every_result
     for n in (4, 12):
         good, bad = rng.random((3, 2)), rng.random((n - 3, 2))
         for given in (None, prior):
-            el, pi = groups.density(good, BOTH, rank), prior.density(BOTH)
+            el, pi = groups.density(good, rank), prior.density
             drawn = el if given is None else Mixture(pi, el, BETA / (BETA + n))
-            x, configs = groups.draw(drawn, BOTH, 6, np.random.default_rng(n))
+            x, configs = groups.draw(drawn, 6, np.random.default_rng(n))
             power = 0.0 if given is None else BETA / n
             gain = [
                 reference(groups.scales, good, rank, at)

@@ -1,8 +1,8 @@
-"""Groups of a conditional space: which there are, how often they are chosen, what is drawn in them."""
+"""Groups of a conditional space: which there are, their density, what is drawn from it."""
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from optimizers.groups import Groups
 from optimizers.learners import classifier_space
 from optimizers.ledger import Ledger
 from tests.optimizers.halving import crooked, plane
+from tests.optimizers.test_parzen import reference
 
 
 def placed(groups, configs):
@@ -41,31 +42,63 @@ def test_the_width_is_that_of_the_largest_group():
     assert Groups(Ledger(space)).width <= most < len(Groups(Ledger(space)).scales)
 
 
-def test_a_group_is_chosen_by_its_mass():
-    """Of the space `a`, with a rate, is a third; of the places it is nine tenths."""
+def test_hyperparameters_under_the_same_condition_are_a_group():
+    names = [
+        [classifier.scales[j].axis.name for j in columns]
+        for classifier in [Groups(Ledger(classifier_space()))]
+        for columns in classifier.members
+    ]
+    assert ["learner"] in names
+    assert ["knn__metric", "knn__n_neighbors", "knn__weights"] in names
+    assert ["svm__gamma"] in names  # of three of the four kernels
+    flat = [name for group in names for name in group]
+    assert len(flat) == len(set(flat)) == 38
+    assert [len(columns) for columns in Groups(Ledger(plane())).members] == [2]
+
+
+def test_the_density_is_that_of_the_choice_and_of_what_it_opens():
+    """Two of three places are of kind `a`, where alone there is a rate: its density is of these."""
     groups = Groups(Ledger(crooked()))
-    rated = {"kind": "a", "size": 1, "rate": 0.5}
-    x = placed(groups, [rated, {"kind": "b", "size": 1}])
-    rng = np.random.default_rng(0)
-    of_space = Counter(groups.choose(x[:0], rng).all() for _ in range(2000))
-    assert of_space[True] / 2000 == pytest.approx(1 / 3, abs=0.05)
-    mass = np.array([9.0, 1.0])
-    of_both = Counter(groups.choose(x, rng, mass).all() for _ in range(2000))
-    assert of_both[True] / 2000 == pytest.approx((9 + 1 / 3) / 11, abs=0.05)
-    of_places = Counter(groups.choose(x, rng, mass, of_space=0.0).all() for _ in range(2000))
-    assert of_places[True] / 2000 == pytest.approx(0.9, abs=0.05)
+    a, b = {"kind": "a", "size": 1}, {"kind": "b", "size": 2}
+    x = placed(groups, [{**a, "rate": 0.5}, {**a, "rate": 0.25}, b])
+    density = groups.density(x)
+    names = [scale.axis.name for scale in groups.scales]
+    rate = [names.index("rate")]
+    always = [j for j in range(3) if j not in rate]
+    scales = [[groups.scales[j] for j in columns] for columns in (always, rate)]
+    assert [s.opens for s in groups.scales] == [s.axis.name == "kind" for s in groups.scales]
+    by_hand = [reference(scales[0], x[:, always], np.ones(3), at) for at in x[:, always]]
+    for i in range(2):
+        by_hand[i] += reference(scales[1], x[:2, rate], np.ones(2), x[i, rate])
+    assert density.logpdf(x) == pytest.approx(by_hand)
 
 
-def test_what_is_drawn_is_legal_new_and_of_the_group():
+def test_the_density_of_a_conditional_space_is_one():
+    """All of its mass, over the sizes and kinds and, where there is one, the rate."""
+    groups = Groups(Ledger(crooked()))
+    density = groups.density(placed(groups, sample(crooked(), 6, seed=4)))
+    rates = np.linspace(0.0, 1.0, 401)
+    scale = next(s for s in groups.scales if s.axis.name == "rate")
+    total = 0.0
+    for kind, size in product("abc", range(1, 10)):  # what is forbidden has a mass too
+        if kind == "a":
+            values = scale.axis.objects(scale.number((rates[1:] + rates[:-1]) / 2))
+            configs = [{"kind": kind, "size": size, "rate": float(v)} for v in values]
+            total += float(np.exp(density.logpdf(placed(groups, configs))).mean())
+        else:
+            total += float(
+                np.exp(density.logpdf(placed(groups, [{"kind": kind, "size": size}])))[0]
+            )
+    assert total == pytest.approx(1.0, abs=0.01)
+
+
+def test_what_is_drawn_is_legal_and_new():
     ledger = Ledger(crooked())
     groups = Groups(ledger)
-    x = placed(groups, sample(crooked(), 40, seed=2))
-    for group in np.unique(~np.isnan(x), axis=0):
-        density, rng = groups.density(x, group), np.random.default_rng(3)
-        at, configs = groups.draw(density, group, 20, rng)
-        assert len(configs) >= 20
-        assert len(at) == len(configs)
-        assert check(crooked(), configs) == [None] * len(configs)
-        assert {"rate" in c for c in configs} == {bool(group.all())}
-        ledger.issue(configs[0])
-        assert configs[0] not in groups.draw(density, group, 20, np.random.default_rng(3))[1]
+    density, rng = groups.density(placed(groups, sample(crooked(), 40, seed=2))), 3
+    at, configs = groups.draw(density, 20, np.random.default_rng(rng))
+    assert len(at) == len(configs) >= 20
+    assert check(crooked(), configs) == [None] * len(configs)
+    assert placed(groups, configs) == pytest.approx(at, nan_ok=True)
+    ledger.issue(configs[0])
+    assert configs[0] not in groups.draw(density, 20, np.random.default_rng(rng))[1]

@@ -46,7 +46,7 @@ def reference(scales, centres, weights, x):
         for s, c, at in zip(scales, centre, x, strict=True):
             std = sigma if i < n else 1.0
             if s.kind == "categorical":
-                a = len(s.p) / (n + 1)
+                a = (1 if s.opens else len(s.p)) / (n + 1)
                 own = s.p[int(at)]
                 product *= ((c == at) + a * own) / (1 + a) if i < n else own
                 continue

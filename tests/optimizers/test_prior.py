@@ -56,7 +56,7 @@ def test_the_density_is_that_of_a_slow_plain_reference():
     ledger = Ledger(plane())
     groups = Groups(ledger)
     prior = Prior(region(plane(), nearing, n=20), groups, ledger)
-    density = prior.density(np.ones(2, bool))
+    density = prior.density
     x = np.random.default_rng(0).random((9, 2))
     weights = prior.weights * len(prior.weights)
     expected = [reference(groups.scales, prior.x, weights, at) for at in x]
@@ -66,9 +66,8 @@ def test_the_density_is_that_of_a_slow_plain_reference():
 def test_a_mixture_has_its_share_of_both():
     ledger = Ledger(plane())
     groups = Groups(ledger)
-    both = np.ones(2, bool)
-    one = groups.density(np.array([[0.2, 0.2]]), both)
-    other = groups.density(np.array([[0.8, 0.8]] * 9), both)
+    one = groups.density(np.array([[0.2, 0.2]]))
+    other = groups.density(np.array([[0.8, 0.8]] * 9))
     mixture = Mixture(one, other, 0.3)
     x = np.random.default_rng(0).random((9, 2))
     plain = 0.3 * np.exp(one.logpdf(x)) + 0.7 * np.exp(other.logpdf(x))
