@@ -213,7 +213,9 @@ def page() -> str:
         "# Benchmarks",
         "Printed by `python -m benchmarks.page` from `benchmarks/results/`, measured on "
         f"{ran_on(results('store')['machine'])}, where a section says nothing else. `make bench` "
-        "runs all of them, `make shared` the one of all [sources](sources.md) alone.",
+        "runs those that can run where it is called (the Makefile says what more the peers need; "
+        "those that take hours stand below with their commands), `make shared` the one of all "
+        "[sources](sources.md) alone.",
         "## The store",
         figures(),
         f"Store (`python -m benchmarks.store`): {protocol('store')}",
