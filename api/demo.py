@@ -160,4 +160,4 @@ def _show(lines: Lines, searches: int, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]))
+    main(Path(sys.argv[1] if sys.argv[1:] else "demo"))
