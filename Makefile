@@ -41,20 +41,34 @@ lint: setup
 docs: setup
 	$(BIN)/python -m benchmarks.dictionary
 
+# Every benchmark that can run here. Searches that were run are kept in benchmarks/results, so the
+# quality of the optimisers, cold and warm, is only summarised. New runs of the peers, and seconds
+# beside theirs, need their packages, best in an environment of their own:
+#   make setup VENV=.peers
+#   .peers/bin/python -m pip install -e ".[yahpo,ray,dask]" botorch smac syne-tune
+#   make bench VENV=.peers
+# benchmarks/peers/__init__.py names the versions that the results were made with.
 bench: setup
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.warm_start
+	$(BIN)/python -m benchmarks.recommender_speed
 	$(BIN)/python -m benchmarks.hpob
 	$(BIN)/python -m benchmarks.openml
 	$(BIN)/python -m benchmarks.metafeatures
+	! $(BIN)/python -c "import sys, torch; sys.exit(not torch.cuda.is_available())" \
+	  || $(BIN)/python -m benchmarks.optimizer_gpu
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.metafeatures_parity --data $(SHARED)/tabular
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.lcdb --data $(SHARED)/lcdb11
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.yahpo --data $(SHARED)/yahpo
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.curves --data $(SHARED)
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.prior --data $(SHARED)/yahpo
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.optimizer_quality --summary --data $(SHARED)/yahpo
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.warm_search --summary --data $(SHARED)/yahpo
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)
 	! $(BIN)/python -c "import ray, distributed" || $(BIN)/python -m benchmarks.run_overhead
+	! $(BIN)/python -c "import optuna, botorch, smac" || $(BIN)/python -m benchmarks.optimizer_speed
 
 # Real data of others, which lie beside the checkout and are no part of it: each source reads its
 # folder into a fresh store, twice, and the second time must add nothing. A table of what came.

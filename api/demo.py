@@ -28,7 +28,7 @@ from metadb.store import Store
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
 TRIALS = 20
-SEEDS = range(5)
+SEARCHES = 5
 
 Lines = dict[str, list[float]]
 
@@ -40,8 +40,8 @@ group by p.learner order by tasks_where_best desc, p.learner
 """
 
 
-def main(folder: Path = Path("demo")) -> None:
-    """Run the whole story in `folder`, which is made anew."""
+def main(folder: Path = Path("demo"), searches: int = SEARCHES) -> None:
+    """Run the whole story in `folder`, which is made anew, with so many searches a side."""
     start = time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -54,8 +54,9 @@ def main(folder: Path = Path("demo")) -> None:
         data = read_data(table, target="diagnosis")
         task = describe_file(table, target="diagnosis", groups=shared_groups(store)).task
         advice = _advise(store, task, table)
-        lines = _search(store, task, data, [r.config for r in advice.recommendations])
-    _show(lines, folder / "curves.svg")
+        first = [r.config for r in advice.recommendations]
+        lines = _search(store, task, data, first, searches)
+    _show(lines, searches, folder / "curves.svg")
     print(f"\nAll of it took {time.perf_counter() - start:.0f} s. Look around in the store:")
     print(f'  metadb sql "select * from coverage order by metric" --store {folder}/store')
     print(f"  metadb status --store {folder}/store")
@@ -97,13 +98,15 @@ def _advise(store: Store, task: Task, table: Path) -> Advice:
     return advice
 
 
-def _search(store: Store, task: Task, data: Data, warm_start: Sequence[Config]) -> Lines:
+def _search(
+    store: Store, task: Task, data: Data, warm_start: Sequence[Config], searches: int
+) -> Lines:
     """Cold and warm-started random searches with the same seeds, recorded as they go."""
     from optimizers import RandomSearch, run
     from optimizers.learners import classifier_space
     from optimizers.objective import CrossValidation
 
-    print(f"\n4. Random search of {TRIALS} evaluations, cold and warm, {len(SEEDS)} times each")
+    print(f"\n4. Random search of {TRIALS} evaluations, cold and warm, {searches} times each")
     x, y = data.to_numpy()
     assert y is not None  # the file has a target
     objective = CrossValidation(x, y, data.categorical)
@@ -116,7 +119,7 @@ def _search(store: Store, task: Task, data: Data, warm_start: Sequence[Config]) 
             def record(e: Evaluation, name: str = name) -> None:
                 nonlocal n_done
                 n_done += 1
-                heard(name, n_done, TRIALS * len(SEEDS))
+                heard(name, n_done, TRIALS * searches)
                 value = None if e.loss is None else -e.loss  # an accuracy
                 store.record(
                     task, e.trial.config, space=space, metric="accuracy", value=value,
@@ -126,7 +129,7 @@ def _search(store: Store, task: Task, data: Data, warm_start: Sequence[Config]) 
             runs = [
                 run(RandomSearch(space, warm_start=first, seed=seed), objective,
                     trials=TRIALS, record=record)
-                for seed in SEEDS
+                for seed in range(searches)
             ]  # fmt: skip
             found[name] = [fmean(at) for at in zip(*map(best_so_far, runs), strict=True)]
     return found
@@ -137,11 +140,9 @@ def best_so_far(evaluations: Sequence[Evaluation]) -> list[float]:
     return list(accumulate((1.0 if e.loss is None else 1.0 + e.loss for e in evaluations), min))
 
 
-def _show(lines: Lines, picture: Path) -> None:
+def _show(lines: Lines, searches: int, picture: Path) -> None:
     steps = [i for i in (1, 2, 3, 5, 10, 15, 20) if i <= TRIALS]
-    print(
-        f"\n   best error rate after n evaluations (3-fold cross-validation, mean of {len(SEEDS)})"
-    )
+    print(f"\n   best error rate after n evaluations (3-fold cross-validation, mean of {searches})")
     print(f"   {'n':>11} " + " ".join(f"{i:>7}" for i in steps))
     for name, line in lines.items():
         print(f"   {name:>11} " + " ".join(f"{line[i - 1]:7.4f}" for i in steps))
@@ -151,7 +152,7 @@ def _show(lines: Lines, picture: Path) -> None:
     print(f"   what the cold start has after 10 evaluations, the warm start has {when};")
     print(f"   after all {TRIALS} the cold start has {cold[-1]:.4f}, the warm one {warm[-1]:.4f}")
     print("   (one data set proves little: docs/benchmarks.md has the same for 28 tasks)")
-    title = f"Breast cancer: best error rate so far, mean of {len(SEEDS)} searches"
+    title = f"Breast cancer: best error rate so far, mean of {searches} searches"
     picture.write_text(
         curves(lines, title=title, x_label="evaluations", y_label="error rate, 3-fold CV")
     )
@@ -159,4 +160,4 @@ def _show(lines: Lines, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]))
+    main(Path(sys.argv[1] if sys.argv[1:] else "demo"))

@@ -15,6 +15,8 @@ from typing import Any
 
 from benchmarks import page_optimizers as optimizers
 from benchmarks.machine import RESULTS
+from benchmarks.page_curves import extrapolated
+from benchmarks.page_curves import picture as curves
 from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
@@ -188,6 +190,8 @@ def sources() -> list[str]:
         "run_overhead": ("Running trials", overhead),
         "optimizer_quality": ("Optimisers beside their peers", optimizers.quality),
         "warm_search": ("Searches that know other tasks", optimizers.warm),
+        "prior": ("A prior from similar tasks", optimizers.prior),
+        "curves": ("Learning curves", extrapolated),
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
         "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
         "tune": ("Tuning a table", tuned),
@@ -209,7 +213,9 @@ def page() -> str:
         "# Benchmarks",
         "Printed by `python -m benchmarks.page` from `benchmarks/results/`, measured on "
         f"{ran_on(results('store')['machine'])}, where a section says nothing else. `make bench` "
-        "runs all of them, `make shared` the one of all [sources](sources.md) alone.",
+        "runs those that can run where it is called (the Makefile says what more the peers need; "
+        "those that take hours stand below with their commands), `make shared` the one of all "
+        "[sources](sources.md) alone.",
         "## The store",
         figures(),
         f"Store (`python -m benchmarks.store`): {protocol('store')}",
@@ -224,6 +230,14 @@ def page() -> str:
         *sources(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def pictures() -> dict[str, str]:
+    """The pictures in `docs/` that are drawn from results alone, by file name."""
+    return {
+        "prior.svg": optimizers.prior_picture(results("prior")),
+        "curves.svg": curves(results("curves")),
+    }
 
 
 def parity() -> str:
@@ -251,6 +265,8 @@ def main() -> None:
     choose = ROOT / "docs" / "how-to-choose.md"
     choose.write_text(how_to_choose(choose.read_text()))
     (ROOT / "docs" / "benchmarks.md").write_text(page())
+    for name, picture in pictures().items():
+        (ROOT / "docs" / name).write_text(picture)
     (ROOT / "docs" / "metafeatures-parity.md").write_text(parity())
     path: Path = ROOT / "README.md"
     path.write_text(readme(path.read_text()))

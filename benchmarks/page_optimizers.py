@@ -1,10 +1,11 @@
-"""The sections of the docs about optimisers: quality, warm starts, speed, GPU."""
+"""The sections of the docs about optimisers: quality, warm starts, priors, speed, GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.dots import dots
 from benchmarks.page_sources import grid
 
 Figures = Mapping[str, Any]
@@ -66,6 +67,45 @@ def warm(found: Figures) -> str:
         parts.append(f"**{family}**\n\n{grid(heads, lines)}")
     parts.append("![Regret, cold and warm](warm_search.svg)")
     return "\n\n".join(parts)
+
+
+def prior(found: Figures) -> str:
+    """Searches that begin in the region of similar tasks, beside cold ones."""
+    tables = []
+    for scenario in ("lcbench", "rbv2_ranger_v2"):
+        figures = found[scenario]
+        misled = figures["tpe misled"]
+        lines = [
+            (f"`{name}`", one["cold_17"], one["cold_50"], one["prior_17"], _interval(one["less"]))
+            for name, one in figures.items()
+            if isinstance(one, dict) and one is not misled
+        ]
+        heads = ["search", "cold, 17", "cold, 50", "prior, 17", "prior 17 less cold 50"]
+        tables.append(
+            f"{scenario}, {figures['tasks']} tasks, {found['seeds']} seeds:\n\n{grid(heads, lines)}"
+            f"\n\nTPE misled: {misled['misled_17']} after 17, {misled['misled_50']} after 50, "
+            f"less cold 50: {_interval(misled['less'])}."
+        )
+    tables.append("![Regret with the prior less without](prior.svg)")
+    return "\n\n".join(tables)
+
+
+def prior_picture(found: Figures) -> str:
+    """The differences with their intervals; and those of the misled search."""
+    names = {"lcbench": "lcbench", "rbv2_ranger_v2": "rbv2_ranger"}
+    rows: dict[str, dict[str, list[float]]] = {}
+    for scenario, series in names.items():
+        for name, one in found[scenario].items():
+            if isinstance(one, dict):
+                less = one["less"]
+                row = f"{name}, 50 of both" if "misled" in name else name
+                rows.setdefault(row, {})[series] = [less[k] for k in ("difference", "low", "high")]
+    return dots(
+        rows,
+        title="Regret of 17 evaluations with a prior less that of 50 without",
+        x_label="difference of normalised regret and its 95 % interval; left: the prior is better",
+        level=0.0,
+    )
 
 
 def speed(found: Figures) -> str:

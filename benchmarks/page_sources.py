@@ -89,30 +89,6 @@ def yahpo(found: Figures) -> str:
     return f"{speed}\n\n{grid(heads, lines)}"
 
 
-def prior(found: Figures) -> str:
-    """Searches that begin in the region of similar tasks, beside cold ones."""
-    tables = []
-    for scenario in ("lcbench", "rbv2_ranger_v2"):
-        figures = found[scenario]
-        misled = figures["tpe misled"]
-        lines = [
-            (f"`{name}`", one["cold_17"], one["cold_50"], one["prior_17"], _interval(one["less"]))
-            for name, one in figures.items()
-            if isinstance(one, dict) and one is not misled
-        ]
-        heads = ["search", "cold, 17", "cold, 50", "prior, 17", "prior 17 less cold 50"]
-        tables.append(
-            f"{scenario}, {figures['tasks']} tasks, {found['seeds']} seeds:\n\n{grid(heads, lines)}"
-            f"\n\nTPE misled: {misled['misled_17']} after 17, {misled['misled_50']} after 50, "
-            f"less cold 50: {_interval(misled['less'])}."
-        )
-    return "\n\n".join(tables)
-
-
-def _interval(one: dict[str, float]) -> str:
-    return f"{one['difference']} ({one['low']} to {one['high']})"
-
-
 def openml(found: Figures) -> str:
     """Pulling and parsing beside the openml package and a bare client; kills."""
     parsing, store, pull = found["parsing"], found["into_store"], found["pulling"]
@@ -149,7 +125,6 @@ SECTIONS = {
     "lcdb": ("LCDB 1.1", lcdb),
     "hpob": ("HPO-B", hpob),
     "yahpo": ("YAHPO Gym", yahpo),
-    "prior": ("A prior from similar tasks", prior),
     "openml": ("OpenML", openml),
 }
 """Result file to its section's title and table, in the order of the page."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metadb.errors import InvalidSpace
+from metadb.unchanged import while_unchanged
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -151,7 +152,8 @@ class Axis:
         return f"{word} from {self.hyperparameter.lower} to {self.hyperparameter.upper}"
 
 
-def axes_of(space: ConfigurationSpace) -> dict[str, Axis]:
+@while_unchanged
+def axes_of(space: ConfigurationSpace) -> Mapping[str, Axis]:
     """The axes of a space by name, parents before children (ConfigSpace keeps that order)."""
     axes: dict[str, Axis] = {}
     start = 0

@@ -50,9 +50,11 @@ def as_numbers(
         for i, value in enumerate(columns[name]):
             if value is not None:
                 why.setdefault(i, f"there is no hyperparameter {name!r} (here {value!r}); {hint}")
-    numbers: dict[str, Floats] = {}
+    numbers: dict[str, Floats] = dict.fromkeys(axes, np.full(n, np.nan))
     for name, axis in axes.items():
-        numbers[name], illegal = axis.numbers(columns.get(name, [None] * n))
+        if name not in columns:
+            continue
+        numbers[name], illegal = axis.numbers(columns[name])
         for i in np.flatnonzero(illegal).tolist():
             value = columns[name][i]
             why.setdefault(i, f"hyperparameter {name!r} is {value!r}; it must be {axis.legal}")

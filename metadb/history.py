@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -233,14 +234,14 @@ class History:
         rows = kept[self.task]  # (n,)
         return replace(
             self,
-            tasks=tuple(t for t, keep in zip(self.tasks, kept, strict=True) if keep),
+            tasks=tuple(compress(self.tasks, kept)),
             task=place[self.task[rows]],
             config=self.config[rows],
             loss=self.loss[rows],
             cost_s=self.cost_s[rows],
             budget=self.budget[rows],
             described={name: values[kept] for name, values in self.described.items()},
-            datasets=tuple(d for d, keep in zip(self.datasets, kept, strict=True) if keep),
+            datasets=tuple(compress(self.datasets, kept)),  # none where none is known
         )
 
     def at(self, rows: NDArray[np.intp]) -> History:

@@ -21,6 +21,7 @@ from metadb.columns import Columns, as_columns, as_numbers, as_rows
 from metadb.encoding import INACTIVE, encoding
 from metadb.errors import InvalidConfig, InvalidSpace
 from metadb.records import Config
+from metadb.unchanged import while_unchanged
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -31,6 +32,7 @@ _MAX_BATCHES = 1000  # of random configs, until as many as asked for are not for
 # The id and the text of a space.
 
 
+@while_unchanged
 def space_id(space: ConfigurationSpace) -> str:
     """The id of a space, `name@` and 12 hex digits of the SHA-256 of its canonical content.
 
@@ -211,10 +213,10 @@ def check(space: ConfigurationSpace, configs: Sequence[Config] | Columns) -> lis
     there = {name: ~np.isnan(number) for name, number in numbers.items()}
     active = deactivate(numbers, axes)
     for name, axis in axes.items():
-        for i in np.flatnonzero(there[name] & ~active[name]).tolist():
-            why.setdefault(i, _set_though_inactive(axis, columns[name][i]))
-        for i in np.flatnonzero(active[name] & ~there[name]).tolist():
-            why.setdefault(i, _missing(axis))
+        for i in np.flatnonzero(there[name] != active[name]).tolist():
+            is_set = there[name][i]
+            said = _set_though_inactive(axis, columns[name][i]) if is_set else _missing(axis)
+            why.setdefault(i, said)
     for clause in space.forbidden_clauses:
         named = [name for name in axes if name in mentioned(clause)]
         for i in np.flatnonzero(holds(clause, numbers, axes)).tolist():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class Cube:
     """
 
     space: ConfigurationSpace
-    axes: dict[str, Axis]
+    axes: Mapping[str, Axis]
     moving: tuple[Axis, ...]
 
     @classmethod

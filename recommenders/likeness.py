@@ -18,6 +18,7 @@ from metadb.history import History
 from metadb.metafeatures import group_of
 from metadb.protocols import Floats
 from metadb.records import Task
+from recommenders.remembered import Remembered
 
 KNOWN = 0.1
 """A meta-feature takes part if at least this share of the past tasks has it, and two of them."""
@@ -98,8 +99,12 @@ class Likeness:
 
         The distance to a past task t is the weighted mean over the names j of this task of
         |place of t - place of this one|, weight 1 / sqrt(names of the family of j that it has);
-        of a name that t lacks it is 1/3 and the weight a fifth.
+        of a name that t lacks it is 1/3 and the weight a fifth. A search asks for the same task
+        again and again, so the last few answers are remembered.
         """
+        return _distances.get((self, task), lambda: self._distance(task))
+
+    def _distance(self, task: Task) -> Floats:
         place = self.place(task)  # (names,)
         weight = self._weights(~np.isnan(place))  # (names,)
         there = ~np.isnan(self.places)  # (tasks, names)
@@ -139,6 +144,9 @@ class Likeness:
         family = np.array(self.families)
         shares = [unknown[:, family == f].mean(axis=1) for f in sorted(set(self.families))]
         return np.column_stack([np.where(unknown, 0.5, places), *shares])
+
+
+_distances: Remembered[Floats] = Remembered(64, 16_000_000, lambda made: made.nbytes)
 
 
 def families(names: Sequence[str]) -> tuple[str, ...]:

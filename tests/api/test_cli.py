@@ -33,6 +33,20 @@ def store(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A store of seven tasks of the sample, of as many data sets: quick to learn from."""
+    folder = tmp_path_factory.mktemp("few")
+    shutil.copytree(SAMPLE, folder / "sample")
+    tasks = ["anes96-vote", "diabetes-sex", "digits-odd", "fair-affair", "iris-species",
+             "modechoice-mode", "wine-cultivar"]  # fmt: skip
+    kept = pq.read_table(SAMPLE / "evaluations.parquet", filters=[("task", "in", tasks)])
+    pq.write_table(kept, folder / "sample" / "evaluations.parquet")
+    words = ["ingest", "table", folder / "sample", "--store", folder / "store", "--quiet"]
+    assert main([*map(str, words)]) == 0
+    return folder / "store"
+
+
 @pytest.fixture
 def said(capfd, store):
     """Run a command on the store; returns exit code, stdout and stderr."""
@@ -128,9 +142,9 @@ def test_recommend_for_a_file_says_what_it_rests_on(said, csv_file):
 
 
 @pytest.mark.parametrize("name", RECOMMENDERS)
-def test_every_recommender_answers_for_a_task_of_the_store(said, name):
+def test_every_recommender_answers_for_a_task_of_the_store(said, few, name):
     words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 3]
-    code, out, _ = said(*words, "--recommender", name, "--metric", "accuracy", "--json")
+    code, out, _ = said(*words, "--recommender", name, "--metric", "accuracy", "--json", on=few)
     assert code == 0
     answer = json.loads(out)
     assert len(answer["recommendations"]) == 3
@@ -375,9 +389,9 @@ def test_help_names_every_registered_source_and_recommender(capfd):
         assert all(name in out for name in names)
 
 
-def test_the_default_recommender_of_the_command_is_that_of_the_answer(said):
+def test_the_default_recommender_of_the_command_is_that_of_the_answer(said, few):
     words = ["recommend", "--task", "sample:wine-cultivar", "--space", "classifier", "-k", 1]
-    answer = json.loads(said(*words, "--metric", "accuracy", "--json")[1])
+    answer = json.loads(said(*words, "--metric", "accuracy", "--json", on=few)[1])
     assert answer["recommender"] == DEFAULT
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from api.cli import main
+from api.describing import describe_file
+from metadb.history import History
 from metadb.metafeatures import EXTRACTOR, METAFEATURES, VERSION
 from metadb.store import Store
+from recommenders.likeness import Likeness
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tabular"
 FILES = sorted(p for p in SHARED.rglob("*") if p.suffix in (".arff", ".csv"))
@@ -215,24 +218,22 @@ TWINS = {"diabetes": 37, "kr.vs.kp": 3, "soybean": 41, "credit.g": 31}
 
 
 @pytest.fixture(scope="module")
-def pimp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pimp(tmp_path_factory: pytest.TempPathFactory) -> History:
     store = tmp_path_factory.mktemp("pimp") / "store"
     assert main(["ingest", "openml-pimp", str(PIMP), "--store", str(store), "--quiet"]) == 0
-    return store
+    with Store(store) as opened:
+        return opened.history("randomforestclassifier", "accuracy")
 
 
 @pytest.mark.skipif(not PIMP.exists(), reason=f"no real data in {PIMP}")
 @pytest.mark.parametrize("name", TWINS)
 def test_the_nearest_task_of_a_file_is_the_openml_task_on_the_same_data(
-    said, pimp: Path, name: str
+    pimp: History, name: str
 ) -> None:
     """A file described by us and 94 tasks described by OpenML meet in one space."""
-    words = ["--space", "randomforestclassifier", "--recommender", "nearest", "-k", 1]
     path = SHARED / "classification" / f"{name}.arff"
-    code, out, _ = said("recommend", "--data", path, *words, "--store", pimp, "--json")
-    (advised,) = json.loads(out)["recommendations"]
-    assert code == 0
-    assert advised["because"]["tasks"] == [f"openml:task/{TWINS[name]}"]
+    far = Likeness.fit(pimp).distance(describe_file(path).task)
+    assert pimp.tasks[far.argmin()] == f"openml:task/{TWINS[name]}"
 
 
 @pytest.mark.parametrize("suffix", [".json", ".html", ".svg", ".png"])

@@ -105,15 +105,15 @@ def test_the_same_command_is_done_at_once_and_more_trials_go_on(said, iris):
     assert values(more) == values(whole)  # as if it had never been stopped
 
 
-def test_a_search_that_was_killed_goes_on(iris, tmp_path):
-    command = [sys.executable, "-m", "api.cli", "tune", str(iris), "--learners", "random_forest",
-               "--trials", "6", "--folds", "2", "--json", "--store", "store", "--out", "model"]  # fmt: skip
-    more = {
-        "cwd": tmp_path,
-        "env": os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        "stdout": subprocess.PIPE,
-    }
-    process = subprocess.Popen(command, **more)
+def test_a_search_that_was_killed_goes_on(said, iris, tmp_path):
+    words = ["tune", str(iris), "--learners", "random_forest", "--trials", "6", "--folds", "2",
+             "--json"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api.cli", *words, "--store", "store", "--out", "model"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+    )
     store, deadline = tmp_path / "store", time.monotonic() + 120
     while not any(b"learner" in p.read_bytes() for p in store.glob("journal/*.jsonl")):
         assert process.poll() is None, "it ended before it could be killed"
@@ -126,7 +126,7 @@ def test_a_search_that_was_killed_goes_on(iris, tmp_path):
         there = opened.sql("select config, count(*) as n from evaluations group by all").table
     whole = there.column("n").to_pylist().count(2 * 5)  # folds x metrics
     assert len(there) >= 1
-    answer = json.loads(subprocess.run(command, check=True, **more).stdout)
+    answer = json.loads(said(*words)[1])
     assert answer["resumed"] == whole
     assert sorted(p["trial"] for p in answer["places"]) == list(range(6))
     with Store(store) as opened:  # what was there in part is whole now, nothing is doubled

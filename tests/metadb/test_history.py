@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -137,6 +138,14 @@ def test_without_tasks_is_as_if_they_had_never_been_seen(filled, n_gone):
     assert len(left) == sum(history.tasks[t] not in gone for t in history.task)
     with pytest.raises(NotFound, match="toy:task/404"):
         history.without("toy:task/404")
+
+
+def test_a_history_that_knows_no_data_sets_can_do_without_tasks_too(filled):
+    store, _ = filled
+    history = replace(store.history(SPACE, "accuracy"), datasets=())
+    left = history.without(history.tasks[0])
+    assert (left.tasks, left.datasets) == (history.tasks[1:], ())
+    assert left.described_task(left.tasks[0]).dataset is None
 
 
 def test_metafeatures_are_those_of_metadb_first_and_nan_where_unknown(filled):
