@@ -144,7 +144,7 @@ def summarise(cache: Path, data: Path) -> None:
             for of, names in sets.items()
             if (row := difference(found.get(ours, {}), found.get(peer, {}), names)) is not None
         ],
-        "ask_s": {m: _seconds(runs, m) for m in sorted(found)},
+        "seconds": {m: _seconds(runs, m) for m in sorted(found)},
         "failed": [f"{'/'.join(map(str, r.key))}: {r.error}" for r in runs.values() if r.error],
         "reference": {n: [float(f"{v:.8g}") for v in reference[n]] for n in sorted(reference)},
     }
@@ -171,10 +171,15 @@ def _table(found: Curves, names: Sequence[str]) -> dict[str, Any]:
     return dict(sorted(rows.items(), key=lambda row: float(row[1][str(STEPS[-1])])))
 
 
-def _seconds(runs: Runs, method: str) -> dict[str, float]:
-    """Of an ask: the mean over all runs; of all runs: hours. Others computed beside it."""
-    asks = [s for run in runs.values() if run.method == method for s in run.ask_s]
-    return {"mean": round(float(np.mean(asks)), 4), "hours": round(sum(asks) / 3600, 3)}
+def _seconds(runs: Runs, method: str) -> dict[str, float | None]:
+    """Of an ask: the mean, None where all were shortened; of all asks and tells: hours.
+
+    Others computed beside it, so this is no measure of speed: `benchmarks.optimizer_speed` is.
+    """
+    own = [run for run in runs.values() if run.method == method]
+    asks = [s for run in own for s in run.ask_s]
+    hours = (sum(asks) + sum(run.tell_s for run in own)) / 3600
+    return {"ask": round(float(np.mean(asks)), 4) if asks else None, "hours": round(hours, 3)}
 
 
 def _draw(

@@ -77,13 +77,17 @@ class Run:
 
     @property
     def short(self) -> Run:
-        """The same with nothing but the evaluations that were better than all before."""
+        """The same with nothing but the evaluations that were better than all before.
+
+        What its asks took is added to `tell_s`.
+        """
         least, rows = np.inf, []
         for row in zip(self.losses, self.spent, self.full, strict=True):
             if row[2] and row[0] is not None and row[0] < least:
                 least, rows = row[0], [*rows, row]
         losses, spent, full = ([row[i] for row in rows] for i in range(3))
-        return replace(self, losses=losses, spent=spent, full=full, ask_s=[], tell_s=0.0)
+        tell_s = round(sum(self.ask_s) + self.tell_s, 3)
+        return replace(self, losses=losses, spent=spent, full=full, ask_s=[], tell_s=tell_s)
 
     def best(self, n: int = EVALUATIONS) -> Floats:
         """The smallest loss at the full budget after 1..n full evaluations' spending, (n,).
