@@ -18,7 +18,10 @@ class Opening:
 
     A default comes first: they are no weak start, and past tasks may be unlike this one. Past tasks
     are asked before each of their turns anew, with all results so far, since these tell which past
-    tasks are like this one.
+    tasks are like this one. Chosen on `data/sample`, each of its 12 data sets left out, with active
+    testing as the past (regret after 5, 10 and 20 of its 210 configs, 1 is the median config): in
+    turn .315, .209, .163; advice alone .304, .261, .177 (but after the first .855 where a default
+    has .702); the defaults, then random configs, .424, .316, .240.
 
     Args:
         before: Tried before all others; of a search that is gone on with, what it began with.
