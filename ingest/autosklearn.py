@@ -31,7 +31,7 @@ from ingest.building import (
     rows,
     statuses,
 )
-from ingest.sklearn_metric import from_sklearn
+from metadb.sklearn_metric import from_sklearn
 from ingest.small_files import read_records
 from metadb.arff import read_arff
 from metadb.errors import InvalidConfig, MalformedFile, NotFound

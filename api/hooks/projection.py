@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from metadb.axes import Axis, Floats, Value, axes_of
+from metadb.axes import PLAIN, Axis, Floats, Value, axes_of
 from metadb.clauses import holds, in_words
 from metadb.errors import InvalidConfig, NotFound
 from metadb.records import Config
@@ -153,6 +154,28 @@ def project(
     )
 
 
+def unmoved(config: Config, space: ConfigurationSpace) -> Config:
+    """A config that a tuner ran as the space has it, to be recorded with its score.
+
+    Constants, which a tuner may not know, are added, and rounding of a step is undone.
+
+    Raises:
+        InvalidConfig: Anything else would have to change.
+    """
+    report = project([config], space)
+    if report.why:
+        raise InvalidConfig(report.why[0])
+    axes = axes_of(space)
+    for change in (*report.clipped, *report.filled, *report.dropped):
+        if change in report.filled and axes[change.name].kind == "constant":
+            continue
+        before, after = change.before, change.after
+        numbers = isinstance(before, float) and isinstance(after, float | int)
+        if not numbers or not math.isclose(before, float(after or 0.0), rel_tol=1e-9):
+            raise InvalidConfig(f"in the space it would be another config: {change.words}")
+    return report.sent[0]
+
+
 class Inexpressible(InvalidConfig):
     """A config that cannot be said in the space."""
 
@@ -284,6 +307,17 @@ def _number(value: Any) -> float | None:
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     return None if math.isnan(number) else number
+
+
+def plain(value: Any) -> Any:
+    """A tuner's value as a config has it and `metadb ingest` reads it: None a text, a list JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, PLAIN):
+        return "None" if value is None else value
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def _text(value: Any) -> str:
