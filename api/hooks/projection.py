@@ -102,7 +102,8 @@ def project(
     one (by ratio where the scale is logarithmic). What is no choice goes to the choice that reads
     the same (`"true"` for True, `"RBF"` for `"rbf"`), or for a number to the nearest number among
     the choices; a text that matches none would be another config, so the config is not sent.
-    Neither is one that the space forbids, or that is the same as an earlier one by now.
+    Neither is one that the space forbids, one that would be all defaults (the config of another
+    algorithm), or one that is the same as an earlier one by now.
 
     Args:
         rename: Names in the configs to names in the space, where they differ.
@@ -129,6 +130,8 @@ def project(
         try:
             moved = moving.moved(_named(config, rename or {}, axes, moving))
             said = check(space, [moved])[0]
+            if said is None and config and len(moving.filled) == len(moved) > 0:
+                said = "none of its values has a place in this space"
             if said is None and exact:
                 said = moving.said()
             if said is None and moved in known:

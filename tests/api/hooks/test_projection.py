@@ -176,3 +176,9 @@ def test_what_the_tuner_has_is_not_sent_again():
     report = project([LEGAL, changed(n=5)], SMALL, known=[LEGAL])
     assert report.sent == (changed(n=5),)
     assert report.why == {0: "the tuner has it already"}
+
+
+def test_the_config_of_another_algorithm_does_not_become_the_default():
+    report = project([{"learner": "knn", "knn__n": 3}, {}], SMALL)
+    assert report.sent == (default(SMALL),)
+    assert report.why == {0: "none of its values has a place in this space"}
