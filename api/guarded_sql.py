@@ -40,8 +40,8 @@ class Answer:
 class GuardedSql:
     """Answers SQL that anyone may have written; for any number of threads.
 
-    Every statement runs in a process of few rights, which is killed when the time is up and replaced
-    by another. A newer generation is used from the next statement on.
+    Every statement runs in a process of few rights, which is killed when the time is up and
+    replaced by another. A newer generation is used from the next statement on.
 
     Args:
         folder: Where `metadb snapshot` puts generations.

@@ -1,8 +1,8 @@
-"""The process that answers foreign SQL: one read-only generation, every setting locked, one question.
+"""The process that answers foreign SQL: one read-only generation, every setting locked.
 
 Started by `api.guarded_process`, which speaks with it over its standard input and output in frames
 of JSON (a frame is four bytes of length and the text; an answer's rows follow as an Arrow stream)
-and kills it when its time is up. Neither trusts the other further than that.
+and kills it when its time is up. It answers one statement at a time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import duckdb
@@ -72,10 +73,12 @@ def serve(limits: dict[str, float]) -> None:
         except duckdb.InterruptException:
             _reply(replies, {"limit": "time"})
         except _HOSTILE:
-            _reply(replies, {"refused": "the engine failed at this statement; write it differently"})
+            _reply(
+                replies, {"refused": "the engine failed at this statement; write it differently"}
+            )
             return
         except (duckdb.Error, pa.ArrowException, ValueError, RecursionError) as error:
-            _reply(replies, {"refused": sentence(error)})
+            _reply(replies, {"refused": sentence(error, answering.path)})
         else:
             _reply(replies, {"truncated": truncated}, rows)
 
@@ -92,6 +95,7 @@ class Answering:
         self._parser = self._locked(":memory:")
         self._con: duckdb.DuckDBPyConnection | None = None
         self._gate = Gate(())
+        self.path = ""  # of the generation
 
     def open(self, path: str) -> dict[str, Any]:
         """Answer from this file from now on; stay with the last one where it cannot be opened."""
@@ -104,7 +108,7 @@ class Answering:
             return {"opened": False}
         if self._con is not None:
             self._con.close()
-        self._con = con
+        self._con, self.path = con, path
         self._gate = Gate([(t,) if schema == "main" else (schema, t) for schema, t in found])
         return {"opened": True}
 
@@ -168,19 +172,16 @@ def _fitting(batch: pa.RecordBatch, size_bytes: int) -> pa.RecordBatch:
     return batch.slice(0, low)
 
 
-def sentence(error: Exception) -> str:
+def sentence(error: Exception, path: str) -> str:
     """The engine's first sentence without our paths, our SQL, and its advice to change settings."""
-    text = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
-    if isinstance(error, duckdb.IOException | duckdb.PermissionException) or "/" in _names(text):
-        return "the statement asks for a file, which foreign SQL never gets"
+    text = str(error).split("\nLINE ")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = " ".join(lines[:2])[:300] or "the statement fails"
+    hints = [line for line in lines[1:2] if line.startswith(("Candidate", "Did you mean"))]
+    said = " ".join(lines[:1] + hints)[:300] or "the statement fails"
+    files = isinstance(error, duckdb.IOException | duckdb.PermissionException)
+    if files or Path(path).name in text or str(Path(path).parent) in text:
+        return "the statement asks for a file, which foreign SQL never gets"
     return "".join(c if c.isprintable() else "?" for c in said)
-
-
-def _names(text: str) -> str:
-    """What looks like a path in it."""
-    return " ".join(word for word in text.split() if word.count("/") > 1)
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -2,7 +2,7 @@
 
 DuckDB itself parses (`json_serialize_sql`), and every part of the tree must be one that is named
 here: selects only (in DuckDB 2 a common table expression can be a COPY or an INSERT, and the whole
-still counts as a SELECT), tables only those that the generation holds or the statement itself names,
+still counts as a SELECT), tables only those that the generation holds or the statement names,
 functions only those of `functions.txt`. The gate is the second wall; the first is that the process
 which answers holds one read-only file and may open no other (`metadb.answering`).
 """
@@ -19,16 +19,17 @@ from metadb.errors import QueryRefused
 LONGEST = 20_000
 """Characters that a statement may have."""
 _TABLE_FUNCTIONS = {"range", "generate_series", "unnest", "json_each", "json_tree", "repeat"}
-_CLASSES = set(
-    "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT DEFAULT FUNCTION LAMBDA "
-    "OPERATOR POSITIONAL_REFERENCE STAR SUBQUERY TYPE WINDOW".split()
-)
-_TYPES = set(
-    "SELECT_NODE SET_OPERATION_NODE RECURSIVE_CTE_NODE CTE_NODE "
-    "BASE_TABLE EMPTY EXPRESSION_LIST JOIN PIVOT SHOW_REF SUBQUERY TABLE_FUNCTION "
-    "ORDER_MODIFIER LIMIT_MODIFIER LIMIT_PERCENT_MODIFIER DISTINCT_MODIFIER "
-    "ORDER_DEFAULT ASCENDING DESCENDING".split()
-)
+_CLASSES = {
+    *("BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT"),
+    *("DEFAULT", "FUNCTION", "LAMBDA", "OPERATOR", "POSITIONAL_REFERENCE", "STAR", "SUBQUERY"),
+    *("TYPE", "WINDOW"),
+}
+_TYPES = {
+    *("SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"),
+    *("BASE_TABLE", "EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SHOW_REF", "SUBQUERY"),
+    *("TABLE_FUNCTION", "ORDER_DEFAULT", "ASCENDING", "DESCENDING"),
+    *("ORDER_MODIFIER", "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER", "DISTINCT_MODIFIER"),
+}
 Name = tuple[str, ...]
 
 
@@ -112,8 +113,8 @@ class Gate:
         if name.lower() not in allowed:
             where = " in from" if allowed is _TABLE_FUNCTIONS else ""
             raise QueryRefused(
-                f"the function {_shown(name)} is not answered here{where}; foreign SQL may compute, "
-                "but not read files, settings or the catalogue, wait or write"
+                f"the function {_shown(name)} is not answered here{where}; foreign SQL may "
+                "compute, but not read files, settings or the catalogue, wait or write"
             )
 
     def _check_table(self, part: dict[str, Any], named: frozenset[str]) -> None:

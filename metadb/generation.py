@@ -1,4 +1,4 @@
-"""Generations: a store's tables and views as one immutable `.duckdb` file, replaced but not changed.
+"""Generations: a store's tables and views as one immutable `.duckdb` file after another.
 
 Foreign SQL is answered from such a file and from nothing else: it holds native tables, so whoever
 reads it needs no path and no permission to read any other file. A generation appears whole: it is
