@@ -51,6 +51,7 @@ class GuardedSql:
 
     Raises:
         NotFound: There is no generation yet.
+        MetadbError: The processes do not start, or cannot open it.
     """
 
     def __init__(
@@ -65,11 +66,19 @@ class GuardedSql:
         self.limits = limits or Limits()
         self._wait_s = wait_s
         newest(folder)
-        self._free: queue.LifoQueue[GuardedProcess] = queue.LifoQueue()
+        # First in, first out: one that was just replaced, and starts, is asked last.
+        self._free: queue.Queue[GuardedProcess] = queue.Queue()
         self._n_processes = processes
         self._closed = False
-        for _ in range(processes):
-            self._free.put(GuardedProcess(self.limits))
+        started = [GuardedProcess(self.limits) for _ in range(processes)]
+        for process in started:
+            self._free.put(process)
+        try:
+            for process in started:
+                self._moved(process)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, query: str, *, limit: int | None = None) -> Answer:
         """The answer to one select statement.
@@ -80,7 +89,7 @@ class GuardedSql:
 
         Raises:
             QueryRefused: It is not on the list of what is answered, or it fails.
-            LimitReached: It took too long or too much memory.
+            LimitReached: It took too long, or so much memory that even its process ended.
             Busy: No process came free in time.
         """
         rows = self.limits.rows if limit is None else min(limit, self.limits.rows)
@@ -99,8 +108,9 @@ class GuardedSql:
         except TimeUp:
             raise _too_long(self.limits) from None
         except Ended:
-            raise QueryRefused(
-                "the process that answers ended at this statement; write it differently"
+            raise LimitReached(
+                "the process that answers ended at this statement, as it does where memory ends in "
+                "the middle of a step; ask for less at once"
             ) from None
         except pa.ArrowException:
             process.replace()

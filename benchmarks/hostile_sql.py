@@ -100,37 +100,45 @@ class Grammar:
         self.allowed = [n for n in sorted(allowed_functions()) if n.isidentifier()]
         self.files = [f"{bait}/secret.csv", f"{bait}/../bait/secret.csv", "/proc/self/environ",
                       f"{bait}/written.csv", "http://127.0.0.1:9/x", "/dev/stdin"]  # fmt: skip
-        self.tables = ["tasks", "results", "leaderboard", "evaluations", "space.bench", "t0", "t1"]
+        self.tables = ["tasks", "results", "leaderboard", "evaluations", "space.bench", "regrets"]
+        self.tame = False
         self.bad_tables = ["duckdb_settings", "duckdb_tables", "pg_catalog.pg_settings", "df",
                            "information_schema.tables", "system.x", "sqlite_master"]  # fmt: skip
-        self.columns = ["task", "config", "loss", "value", "n", "t0", "*", "space"]
+        self.columns = ["task", "config", "loss", "value", "*", "metric", "space"]
         self.settings = ["memory_limit", "lock_configuration", "enable_external_access", "x"]
 
     def statement(self) -> str:
         """One statement, sometimes two, sometimes damaged."""
-        draw = self.rng.random()
+        self.tame = self.rng.random() < 0.6  # then most of it may pass, and the engine has to work
+        draw = self.rng.random() * (0.72 if self.tame else 1)
         if draw < 0.72:
             text = self.select(3)
         elif draw < 0.86:
             text = self.writing()
         else:
             text = self.other()
-        if self.rng.random() < 0.05:
+        if self.rng.random() < self.bad(0.05):
             text += "; " + self.writing()
-        if self.rng.random() < 0.08:
+        if self.rng.random() < self.bad(0.08):
             at = self.rng.randrange(len(text))
             text = (
                 text[:at] + self.rng.choice(["'", '"', ")", "(", "\0", "/*", "$$", ";"]) + text[at:]
             )
         return text
 
+    def bad(self, share: float) -> float:
+        """How often to do what is refused."""
+        return 0.0 if self.tame else share
+
     def select(self, depth: int) -> str:
         """A select, perhaps with common table expressions, perhaps a union."""
         pick = self.rng.choice
         parts = []
         if self.rng.random() < 0.3:
-            named = pick(["t0", "t1", "duckdb_settings", f'"{pick(self.files)}"'])
-            inner = self.writing() if self.rng.random() < 0.35 else self.select(depth - 1)
+            named = pick(
+                ["t0", "t1"] if self.tame else ["t0", "duckdb_tables", f'"{pick(self.files)}"']
+            )
+            inner = self.writing() if self.rng.random() < self.bad(0.35) else self.select(depth - 1)
             parts.append(f"with {pick(['', 'recursive '])}{named} as ({inner})")
         what = ", ".join(self.expression(depth) for _ in range(self.rng.randint(1, 3)))
         parts.append(f"select {what} from {self.source(depth)}")
@@ -156,6 +164,8 @@ class Grammar:
             return f"{self.source(depth - 1)} {how} {self.source(depth - 1)}"
         if draw < 0.68:
             return pick(["range(10)", "unnest([1, 2])", "generate_series(1, 1000000000)"])
+        if self.tame:
+            return pick(["tasks using sample 3", "(summarize tasks)", "leaderboard"])
         if draw < 0.8:
             return f"{pick(self.tables_of_engine)}('{pick(self.files)}')"
         if draw < 0.87:
@@ -174,7 +184,7 @@ class Grammar:
                 pick([*self.columns, "1", "'x'", "null", "1e300", "-1", "[1, 2]", "{'a': 1}"])
             )
         inner = ", ".join(self.expression(depth - 1) for _ in range(self.rng.randint(0, 3)))
-        if draw < 0.65:
+        if draw < 0.65 or (self.tame and draw < 0.8):
             return f"{pick(self.allowed)}({inner})"
         if draw < 0.75:
             return f"{pick(self.others)}({inner})"
@@ -263,12 +273,11 @@ def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
                 came["answered"] += 1
             except LimitReached as error:
                 seen = str(error)
-                came["memory" if "memory" in seen else "time"] += 1
+                kinds = ("longer than", "memory than", "ended at")
+                came[next(kind for kind in kinds if kind in seen)] += 1
             except QueryRefused as error:
                 seen = str(error)
-                came["ended" if "ended at this" in seen else "refused"] += 1
-                if "ended at this" in seen:
-                    print("the process ended at:", sql[:300], file=sys.stderr)
+                came["refused"] += 1
             except MetadbError as error:
                 seen = str(error)
                 came["no answer"] += 1
@@ -318,7 +327,7 @@ def speed(place: Path, questions: int, n_tasks: int) -> dict[str, Any]:
     p50, p99 = np.quantile(took, [0.5, 0.99])
     return {
         "questions": questions, "per_s": questions / seconds,
-        "p50_ms": 1000 * p50, "p99_ms": 1000 * p99,
+        "p50_ms": 1000 * float(p50), "p99_ms": 1000 * float(p99),
     }  # fmt: skip
 
 
