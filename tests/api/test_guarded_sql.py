@@ -251,7 +251,7 @@ def test_readers_move_to_new_generations_without_an_error(place):
     folder = place / "moving"
     with Store(place / "store") as store:
         write(store.snapshot, folder)
-    command = [sys.executable, "-c", WRITING, str(place / "store"), str(folder), "15"]
+    command = [sys.executable, "-c", WRITING, str(place / "store"), str(folder), "8"]
     environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
     seen: set[int] = set()
     with GuardedSql(folder, processes=2) as guarded:
@@ -262,5 +262,5 @@ def test_readers_move_to_new_generations_without_an_error(place):
             assert answer.table["n"].to_pylist() == [3]
             seen.add(answer.generation)
         assert process.returncode == 0
-        assert guarded.run(ALIVE).generation == 16
+        assert guarded.run(ALIVE).generation == 9
     assert len(seen) > 3

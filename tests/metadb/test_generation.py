@@ -70,18 +70,18 @@ def test_the_store_can_grow_and_old_generations_go(filled, tmp_path):
     path = shutil.copytree(filled, tmp_path / "store")
     folder = tmp_path / "out"
     with Store(path) as store:
-        for nth in range(5):
+        for nth in range(3):
             store.add(block(10 + nth, 1))
             assert write(store.snapshot, folder, keep=1).number == nth + 1
     names = sorted(p.name for p in folder.iterdir())
     assert names == [
         "current.json",
-        "generation-00000004.duckdb",
-        "generation-00000005.duckdb",
+        "generation-00000002.duckdb",
+        "generation-00000003.duckdb",
         "writing.lock",
     ]
     with duckdb.connect(str(newest(folder).path), read_only=True) as con:
-        assert con.execute("select count(*) from tasks").fetchall() == [(8,)]
+        assert con.execute("select count(*) from tasks").fetchall() == [(6,)]
 
 
 def test_a_folder_without_a_generation_says_what_to_do(tmp_path):
@@ -113,6 +113,6 @@ def test_a_writer_that_is_killed_leaves_the_last_generation(filled, tmp_path):
 
 
 def test_two_writers_wait_for_each_other(filled, tmp_path):
-    processes = [writer(filled, tmp_path, 4) for _ in range(2)]
+    processes = [writer(filled, tmp_path, 2) for _ in range(2)]
     assert [p.wait(timeout=60) for p in processes] == [0, 0]
-    assert newest(tmp_path).number == 8
+    assert newest(tmp_path).number == 4
