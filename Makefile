@@ -52,6 +52,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.crash
+	$(BIN)/python -m benchmarks.hostile_sql
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.recommender_speed
 	$(BIN)/python -m benchmarks.hpob

@@ -20,6 +20,7 @@ from api.filling import ingest
 from api.importance import importance
 from api.predicting import predict
 from api.publishing import publish_runs
+from api.snapshotting import snapshot
 from api.terminal import (
     COMMON,
     EXIT_ERROR,
@@ -48,6 +49,7 @@ app.command(describe)
 app.command(metafeatures)
 app.command(ingest)
 app.command(publish_runs)
+app.command(snapshot)
 app.command(explain)
 app.command(evaluate)
 app.command(importance)

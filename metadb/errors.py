@@ -35,6 +35,10 @@ class QueryRefused(MetadbError):
     """An SQL statement that the store does not run: it fails, or it would write."""
 
 
+class LimitReached(QueryRefused):
+    """An SQL statement that took more time or memory than it may."""
+
+
 class NewerSchema(MetadbError):
     """A store written by a newer metadb than this one."""
 

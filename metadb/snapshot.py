@@ -126,7 +126,7 @@ class Snapshot:
                     "to write the answer to a file use --format, to add rows use add or record"
                 )
             if _SPACE_VIEW.search(query):
-                self._make_space_views()
+                self.make_space_views()
             return self.con.sql(query, params=parameters or None).to_arrow_table()
         except duckdb.Error as error:
             raise QueryRefused(_explain(error)) from error
@@ -176,7 +176,7 @@ class Snapshot:
         )
         return list(found.column("evaluation").to_pylist())
 
-    def _make_space_views(self) -> None:
+    def make_space_views(self) -> None:
         """`space.<name>`: one row a config, one typed column a hyperparameter."""
         if self._spaces_ready:
             return

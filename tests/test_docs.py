@@ -116,6 +116,7 @@ RUN = [
     ("docs/how-to-choose.md",),
     ("docs/importance.md",),
     ("docs/optimizers.md",),
+    ("docs/sql.md",),
 ]
 """Pages to follow; those that say much of the same are followed in one folder."""
 

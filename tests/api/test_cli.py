@@ -404,3 +404,16 @@ def test_the_installed_command_runs_as_a_process(store):
         shell=True, capture_output=True, text=True, check=True)  # fmt: skip
     assert "Traceback" not in broken.stderr
     assert broken.stdout.startswith('"evaluation"')
+
+
+def test_snapshot_makes_a_generation(said, store, tmp_path):
+    code, out, _ = said("snapshot", "--out", tmp_path / "out", "--json")
+    made = json.loads(out)
+    assert (code, made["generation"]) == (0, 1)
+    assert Path(made["path"]).stat().st_size == made["size_bytes"]
+    with Store(store) as opened:
+        assert made["version"] == opened.version
+    code, out, _ = said("snapshot", "--out", tmp_path / "out", "--keep", 0)
+    assert (code, out.split(":")[0]) == (0, "generation 2")
+    assert not Path(made["path"]).exists()
+    assert said("snapshot", "--keep", -1)[0] == 2
