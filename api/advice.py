@@ -6,19 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from api.fitting import fitted
+from api.learnt import learn
 from api.terminal import config_text, expected_text, trust_text
-from metadb.errors import NotFound
 from metadb.records import Config, Evaluation, Recommendation, Task
 from metadb.store import Store
 from recommenders import family
-
-if TYPE_CHECKING:
-    from metadb.history import History
 
 DEFAULT = "auto"
 
@@ -111,18 +105,12 @@ def advise(
     """
     family(recommender)  # no such recommender is said before anything is read
     history = store.history(space, metric)
-    left_out = 0
-    if task.id in history.tasks:
-        left_out = int((history.task == history.tasks.index(task.id)).sum())
-        history = history.without(task.id)
-    if not history.tasks:
-        raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
-    learnt = fitted(store, history, recommender, seed=seed, say=say)
+    learnt = learn(store, history, recommender, without=task.id, seed=seed, say=say)
     candidates = None
     if may is not None:
-        candidates = history.configs.take([i for i, c in enumerate(history.configs) if may(c)])
-    advised = learnt.recommend(task, k, observed=observed, candidates=candidates)
-    cautions = [*_cautions(store, task, history, observed), *_shared_notes(advised)]
+        known = learnt.configs
+        candidates = known.take([i for i, c in enumerate(known) if may(c)])
+    advised, cautions = learnt.ask(task, k, observed=observed, candidates=candidates)
     try:
         ids = store.record_recommendations(
             task, advised, space=space, metric=history.metric, recommender=recommender
@@ -144,46 +132,10 @@ def advise(
         space=space,
         metric=history.metric,
         recommender=recommender,
-        learnt_from=(
-            f"{len(history):,} results of {len(history.configs):,} configurations on "
-            f"{len(history.tasks):,} tasks, {history.metric}"
-        ),
-        left_out=left_out,
+        learnt_from=learnt.about,
+        left_out=learnt.left_out,
         cautions=tuple(cautions),
         ids=tuple(ids),
         recommendations=tuple(advised),
         evaluations=tuple(map(tuple, evaluations)),
     )
-
-
-def _shared_notes(advised: Sequence[Recommendation]) -> list[str]:
-    """What is to be said once, since every recommendation says it."""
-    notes = {r.because.note for r in advised}
-    return [note for note in notes if note] if len(notes) == 1 else []
-
-
-def _cautions(
-    store: Store, task: Task, history: History, observed: Sequence[Evaluation]
-) -> Iterator[str]:
-    """What to know before trusting the advice."""
-    kinds = store.sql(
-        "select distinct kind from tasks where task in (select unnest(?)) order by kind",
-        [list(history.tasks)],
-    ).column("kind")
-    if task.kind not in kinds and "other" not in (task.kind, *kinds):
-        yield f"this task's kind is {task.kind}, that of the past tasks {' and '.join(kinds)}"
-    if task.metafeatures.get("nr_class") == 1:
-        yield "the target has one class only, so there is nothing to learn"
-    pairs = len(np.unique(history.task.astype(np.int64) * len(history.configs) + history.config))
-    n_configs = len(np.unique(history.config))
-    if len(history.tasks) > 1 and pairs < 2 * n_configs:
-        yield (
-            f"most of the {n_configs:,} configurations were run on one task only, so nobody can "
-            "tell which of them are good on many"
-        )
-    n_unknown = sum(history.configs.index(e.trial.config) is None for e in observed)
-    if n_unknown:
-        yield (
-            f"{n_unknown} of the {len(observed)} observed configurations are none the store knows "
-            "in this space (spelled and rounded as --json gives them?)"
-        )
