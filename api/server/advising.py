@@ -19,7 +19,7 @@ from api.server.access import check_token
 from api.server.answers import Answer
 from api.server.fits import Wanted
 from api.server.wire import Advised, AdvisedOnFile, Asked, Text, recommended
-from metadb.errors import Busy, MalformedFile, MetadbError
+from metadb.errors import Busy, MalformedFile, MetadbError, NotFound
 from metadb.history import Configs
 from metadb.records import Evaluation, Recommendation, Task
 
@@ -76,7 +76,11 @@ def explain(
 ) -> Answer:
     """Say why a kept recommendation was made, from the store as it was then."""
     with request.app.state.readers.lent() as store:
-        return Answer(explained(store, found(store, recommendation)).as_dict())
+        try:
+            id_ = found(store, recommendation)
+        except NotFound:
+            raise NotFound("no recommendation, or more than one, has an id like this") from None
+        return Answer(explained(store, id_).as_dict())
 
 
 def advice(upload_bytes: int) -> APIRouter:

@@ -15,7 +15,7 @@ from api.server.buckets import Buckets, Limited
 from api.server.fits import Fits
 from api.server.headers import Headers
 from api.server.lists import lists
-from api.server.problems import RESPONSES, handle_problems, problem
+from api.server.problems import RESPONSES, Translated, handle_problems, problem
 from api.server.readers import Readers
 from api.server.recording import records
 from api.server.settings import Settings
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the first that a request passes.
     app.add_middleware(Access, settings=settings)
     app.add_middleware(Limited, buckets=Buckets(settings.rate, settings.burst))
+    app.add_middleware(Translated)
     app.add_middleware(Headers)
     app.get("/health", tags=["state"])(health)
     app.get("/ready", tags=["state"])(ready)

@@ -11,7 +11,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.server.answers import Answer
 from api.server.headers import HEADERS
@@ -93,6 +95,31 @@ def problem(
         headers=dict(headers or {}),
         media_type="application/problem+json",
     )
+
+
+class Translated:
+    """Makes a problem of an error that was answered in plain text before any route: too large."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        instead: Answer | None = None
+
+        async def translated(message: Message) -> None:
+            nonlocal instead
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if message["status"] >= 400 and headers.get("content-type", "").startswith("text/"):
+                    status = message["status"]
+                    instead = problem(status, HTTPStatus(status).phrase)
+            if instead is None:
+                await send(message)
+            elif message["type"] == "http.response.body" and not message.get("more_body"):
+                await instead(scope, receive, send)
+
+        await self.app(scope, receive, translated)
 
 
 def handle_problems(app: FastAPI, folder: str) -> None:
