@@ -18,6 +18,7 @@ from api.learnt import Learnt
 from api.server.access import check_token
 from api.server.answers import Answer
 from api.server.fits import Wanted
+from api.server.settings import Settings
 from api.server.wire import Advised, AdvisedOnFile, Asked, Text, recommended
 from metadb.errors import Busy, MalformedFile, MetadbError, NotFound
 from metadb.history import Configs
@@ -83,13 +84,13 @@ def explain(
         return Answer(explained(store, id_).as_dict())
 
 
-def advice(upload_bytes: int) -> APIRouter:
+def advice(settings: Settings) -> APIRouter:
     """The routes that advise."""
-    router = APIRouter(tags=["advice"])
+    router = APIRouter(tags=["advice"], max_body_size=settings.body_bytes)
     router.post("/recommendations", response_model=Advised)(advise)
-    router.post("/recommendations/file", response_model=AdvisedOnFile, max_body_size=upload_bytes)(
-        advise_on_file
-    )
+    router.post(
+        "/recommendations/file", response_model=AdvisedOnFile, max_body_size=settings.upload_bytes
+    )(advise_on_file)
     router.get("/explain/{recommendation}", response_model=dict[str, Any])(explain)
     return router
 

@@ -40,7 +40,6 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_living,
         docs_url=None,  # its page loads scripts from a foreign server
         redoc_url=None,
-        max_body_size=settings.body_bytes,
         responses=RESPONSES,
     )
     app.state.settings = settings
@@ -56,8 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.get("/health", tags=["state"])(health)
     app.get("/ready", tags=["state"])(ready)
     app.include_router(lists())
-    app.include_router(advice(settings.upload_bytes))
-    app.include_router(records())
+    app.include_router(advice(settings))
+    app.include_router(records(settings))
     return app
 
 

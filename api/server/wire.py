@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraint
 from metadb.metrics import Metric, as_loss, check_score
 from metadb.records import Evaluation, Recommendation, Task, Trial
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern="^[^\x1f]+$")]
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Value = bool | Whole | FiniteFloat | Annotated[str, StringConstraints(max_length=10_000)]
 ConfigModel = Annotated[dict[Text, Value], Field(max_length=1000)]

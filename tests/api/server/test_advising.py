@@ -43,7 +43,7 @@ def test_it_says_what_the_command_says(name, tmp_path):
         httpx.Client(base_url=url, trust_env=False, timeout=60) as http,
     ):
         found = asked(http, task="toy:task/2", recommender=name, k=3)
-    assert found["own_evaluations_left_out"] == 16
+    assert found["own_evaluations_left_out"] == 8
     assert found["cautions"] == right["cautions"]
     for one, other in zip(found["recommendations"], right["recommendations"], strict=True):
         for field in ("config", "rank", "expected_loss", "interval", "probability"):
@@ -204,7 +204,7 @@ def test_who_waits_too_long_is_told_and_the_fit_goes_on(tmp_path):
     fits.start()
     try:
         learnt = fits.of(wanted, "toy:task/0")
-        assert learnt.left_out == 16
+        assert learnt.left_out == 8
         assert fits.of(wanted, "toy:new").left_out == 0
         with pytest.raises(NotFound):
             fits.of(Wanted("nothing", None, "average_rank"), None)
