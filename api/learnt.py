@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,8 @@ class Learnt:
     about: str
     version: Mapping[str, int]
     scattered: str | None
+    # One thread at a time: what a recommender works out when first asked is kept for the next.
+    _asking: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def ask(
         self,
@@ -56,7 +59,8 @@ class Learnt:
         candidates: Configs | None = None,
     ) -> tuple[list[Recommendation], list[str]]:
         """The advice, best first, and what to know before trusting it."""
-        advised = self.recommender.recommend(task, k, observed=observed, candidates=candidates)
+        with self._asking:
+            advised = self.recommender.recommend(task, k, observed=observed, candidates=candidates)
         return advised, [*self._cautions(task, observed), *_shared_notes(advised)]
 
     def _cautions(self, task: Task, observed: Sequence[Evaluation]) -> Iterator[str]:

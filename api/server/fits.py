@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from api.learnt import Learnt, learn
 from metadb.errors import Busy, MetadbError
+from metadb.records import Task
 from metadb.store import Store
 from recommenders import family
 
@@ -185,13 +186,15 @@ class Fits:
         if self._history is None or self._history[0] != of:
             self._history = None  # let go of it before the next is read
             self._history = of, store.history(wanted.space, wanted.metric)
-        return learn(
+        learnt = learn(
             store,
             self._history[1],
             wanted.recommender,
             without=wanted.without,
             seed=wanted.seed,
         )
+        learnt.ask(Task("local:first"), 1)  # what is worked out when first asked is so beforehand
+        return learnt
 
     def _keep(self, wanted: Wanted, learnt: Learnt) -> None:
         with self._lock:
