@@ -8,18 +8,14 @@ from errno import EACCES, EPERM, EROFS
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from api.fitting import fitted
+from api.learnt import Learnt, learn
 from api.terminal import config_text, expected_text, trust_text
-from metadb.errors import NotFound
 from metadb.records import Config, Evaluation, Recommendation, Task
 from metadb.store import Store
 from recommenders import family
 
 if TYPE_CHECKING:
-    from metadb.history import Configs, History
-    from metadb.protocols import Recommender
+    from metadb.history import Configs
 
 DEFAULT = "auto"
 
@@ -93,18 +89,15 @@ class Adviser:
     """A recommender that learnt from every other task of a store, to be asked about one task.
 
     Args:
-        history: What was learnt from; results of the task itself are not among it.
-        left_out: How many of those the store has.
-        candidates: What may be advised; None: all that the history knows.
+        learnt: Results of the task itself are not among what it learnt from.
+        candidates: What may be advised; None: all that the store knows in the space.
     """
 
     store: Store
     task: Task
     space: str
     recommender: str
-    history: History
-    learnt: Recommender
-    left_out: int
+    learnt: Learnt
     candidates: Configs | None
 
     @classmethod
@@ -131,36 +124,19 @@ class Adviser:
         """
         family(recommender)  # no such recommender is said before anything is read
         history = store.history(space, metric)
-        left_out = 0
-        if task.id in history.tasks:
-            left_out = int((history.task == history.tasks.index(task.id)).sum())
-            history = history.without(task.id)
-        if not history.tasks:
-            raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
-        learnt = fitted(store, history, recommender, seed=seed, say=say)
+        learnt = learn(store, history, recommender, without=task.id, seed=seed, say=say)
         candidates = None
         if may is not None:
-            candidates = history.configs.take([i for i, c in enumerate(history.configs) if may(c)])
-        return cls(store, task, space, recommender, history, learnt, left_out, candidates)
-
-    @property
-    def learnt_from(self) -> str:
-        """How much, in words."""
-        history = self.history
-        return (
-            f"{len(history):,} results of {len(history.configs):,} configurations on "
-            f"{len(history.tasks):,} tasks, {history.metric}"
-        )
-
-    def cautions(self, observed: Sequence[Evaluation] = ()) -> list[str]:
-        """What to know before trusting the advice."""
-        return list(_cautions(self.store, self.task, self.history, observed))
+            known = learnt.configs
+            candidates = known.take([i for i, c in enumerate(known) if may(c)])
+        return cls(store, task, space, recommender, learnt, candidates)
 
     def ask(self, k: int, observed: Sequence[Evaluation] = ()) -> Advice:
         """What to run next, kept in the store; what was observed is not advised again."""
-        advised = self.learnt.recommend(self.task, k, observed=observed, candidates=self.candidates)
-        cautions = [*self.cautions(observed), *_shared_notes(advised)]
-        metric = self.history.metric
+        advised, cautions = self.learnt.ask(
+            self.task, k, observed=observed, candidates=self.candidates
+        )
+        metric = self.learnt.metric.name
         try:
             ids = self.store.record_recommendations(
                 self.task, advised, space=self.space, metric=metric, recommender=self.recommender
@@ -182,8 +158,8 @@ class Adviser:
             space=self.space,
             metric=metric,
             recommender=self.recommender,
-            learnt_from=self.learnt_from,
-            left_out=self.left_out,
+            learnt_from=self.learnt.about,
+            left_out=self.learnt.left_out,
             cautions=tuple(cautions),
             ids=tuple(ids),
             recommendations=tuple(advised),
@@ -215,36 +191,3 @@ def advise(
         store, task, space=space, metric=metric, recommender=recommender, seed=seed, say=say
     )
     return adviser.ask(k, observed)
-
-
-def _shared_notes(advised: Sequence[Recommendation]) -> list[str]:
-    """What is to be said once, since every recommendation says it."""
-    notes = {r.because.note for r in advised}
-    return [note for note in notes if note] if len(notes) == 1 else []
-
-
-def _cautions(
-    store: Store, task: Task, history: History, observed: Sequence[Evaluation]
-) -> Iterator[str]:
-    """What to know before trusting the advice."""
-    kinds = store.sql(
-        "select distinct kind from tasks where task in (select unnest(?)) order by kind",
-        [list(history.tasks)],
-    ).column("kind")
-    if task.kind not in kinds and "other" not in (task.kind, *kinds):
-        yield f"this task's kind is {task.kind}, that of the past tasks {' and '.join(kinds)}"
-    if task.metafeatures.get("nr_class") == 1:
-        yield "the target has one class only, so there is nothing to learn"
-    pairs = len(np.unique(history.task.astype(np.int64) * len(history.configs) + history.config))
-    n_configs = len(np.unique(history.config))
-    if len(history.tasks) > 1 and pairs < 2 * n_configs:
-        yield (
-            f"most of the {n_configs:,} configurations were run on one task only, so nobody can "
-            "tell which of them are good on many"
-        )
-    n_unknown = sum(history.configs.index(e.trial.config) is None for e in observed)
-    if n_unknown:
-        yield (
-            f"{n_unknown} of the {len(observed)} observed configurations are none the store knows "
-            "in this space (spelled and rounded as --json gives them?)"
-        )

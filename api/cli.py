@@ -20,6 +20,7 @@ from api.filling import ingest
 from api.importance import importance
 from api.predicting import predict
 from api.publishing import publish_runs
+from api.serving import serve
 from api.snapshotting import snapshot
 from api.terminal import (
     COMMON,
@@ -55,6 +56,7 @@ app.command(evaluate)
 app.command(importance)
 app.command(tune)
 app.command(predict)
+app.command(serve)
 
 
 @app.command

@@ -105,11 +105,11 @@ def start_of(
         why = "the past is not asked" if not k else f"the store knows no other task of {space}"
         said.append(f"{why}: the default of each learner comes first")
     else:
-        metric = adviser.history.metric
+        metric = adviser.learnt.metric.name
         if metric != metrics[0]:
             said.append(f"past tasks know little of {metrics[0]}, so they advise by {metric}")
-        said.append(f"warm start by {adviser.recommender}, learnt from {adviser.learnt_from}")
-        said += [f"caution: {caution}" for caution in adviser.cautions()]
+        said.append(f"warm start by {adviser.recommender}, learnt from {adviser.learnt.about}")
+        said += [f"caution: {caution}" for caution in adviser.learnt.cautions(task)]
     return Start(tuple(First(config, "before") for config in before), tuple(said)), adviser
 
 

@@ -45,7 +45,7 @@ def write(result: Result, format: str, output: Path | None) -> None:
             )
         part = output.with_name(output.name + ".part")
         with part.open("wb") as file:
-            _write(result, format, file)
+            encode(result, format, file)
         part.replace(output)
         return
     if format in _BINARY and sys.stdout.isatty():
@@ -53,11 +53,12 @@ def write(result: Result, format: str, output: Path | None) -> None:
     if format == "table" and sys.stdout.isatty():
         print(result)  # its head; the last line says how many rows there are
     else:
-        _write(result, format, sys.stdout.buffer)
+        encode(result, format, sys.stdout.buffer)
     sys.stdout.flush()
 
 
-def _write(result: Result, format: str, file: Any) -> None:
+def encode(result: Result, format: str, file: Any) -> None:
+    """Write an answer into an open binary file."""
     if format == "table":
         file.write(f"{result.text()}\n".encode())
     elif format == "json":

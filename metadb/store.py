@@ -397,15 +397,22 @@ class Store:
         space: str,
         metric: str,
         recommender: str,
+        version: Mapping[str, int] | None = None,
     ) -> list[str]:
         """Keep what was advised, at this store version, with the evaluations it rests on.
+
+        Args:
+            version: The store version that the recommender learnt from, where it is not this one.
 
         Returns: an id a recommendation; the views `recommendation_evidence`,
         `recommendation_tasks` and `recommendation_provenance` tell the rest.
         """
         self._check_writable()
+        learnt_at = self.snapshot
+        if version is not None and dict(version) != learnt_at.version:
+            learnt_at = Snapshot(self._tables, version=version, memory=self._memory)
         rows = advised(
-            self.snapshot,
+            learnt_at,
             task if isinstance(task, str) else task.id,
             recommendations,
             space=space,

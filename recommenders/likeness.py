@@ -158,10 +158,13 @@ def _places(ladders: Sequence[Floats], values: Floats) -> Floats:
     """The place of each value on the ladder of its column, NaN where unknown, (n, names)."""
     places = np.full(values.shape, np.nan)
     rounded = _rounded(values)
-    for j, ladder in enumerate(ladders):
-        known = ~np.isnan(rounded[:, j])
-        below = np.searchsorted(ladder, rounded[known, j], side="left")
-        upto = np.searchsorted(ladder, rounded[known, j], side="right")
+    there = ~np.isnan(rounded)
+    for j in map(
+        int, np.flatnonzero(there.any(axis=0))
+    ):  # a task may be described by a few names only
+        ladder, known = ladders[j], there[:, j]
+        below = ladder.searchsorted(rounded[known, j], side="left")
+        upto = ladder.searchsorted(rounded[known, j], side="right")
         places[known, j] = (below + upto) / (2 * len(ladder))
     return places
 

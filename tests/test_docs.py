@@ -154,6 +154,40 @@ def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypa
     assert counted.column("n") == [6 if tuner == "scikit-learn" else 4]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks with curl")
+def test_the_page_on_the_server_runs(tmp_path, filled, monkeypatch):
+    """Its commands after the first two, which start a server: here one on a port of its own."""
+    from tests.api.server.conftest import served
+
+    monkeypatch.chdir(checkout(tmp_path))
+    shutil.copytree(filled, "my-store")
+    text = (DOCS / "server.md").read_text()
+    found = re.findall(r"```(bash|python)\n(.*?)```", text, re.DOTALL)
+    start, *examples = found
+    assert commands(start[1]) == [INGEST, "METADB_TOKEN=my-secret metadb serve --store my-store"]
+    told: dict[str, object] = {"__name__": "__main__"}
+    with served(Path("my-store"), token="my-secret", ahead=("nearest",)) as url:
+        for language, block in examples:
+            asking = block.replace("http://127.0.0.1:8000", url)
+            if language == "python":
+                exec(compile(asking, "server.md", "exec", dont_inherit=True), told)
+            for command in commands(asking) if language == "bash" else ():
+                in_a_process(command.replace("curl -s", "curl -s --fail-with-body"), tmp_path)
+    assert len(examples) == 5
+
+
+def test_every_route_and_setting_stands_in_the_docs():
+    from api.server.resources import RESOURCES
+    from api.server.settings import Settings
+
+    text = (DOCS / "server.md").read_text()
+    for name, resource in RESOURCES.items():
+        facets = ", ".join(f"`{column}`" for column in resource.facets)
+        assert re.search(rf"^\| `/{name}` \| [^|]+ \| {facets} ?\|$", text, re.MULTILINE), name
+    for name in Settings.model_fields:
+        assert f"| `METADB_{name.upper()}` |" in text, name
+
+
 def test_the_recommender_of_the_page_on_extending_can_be_judged(tmp_path, filled):
     text = (DOCS / "extending.md").read_text()
     block = next(b for b in blocks(DOCS / "extending.md", "python") if "class MedianRegret" in b)

@@ -57,7 +57,7 @@ def test_a_metric_that_the_past_hardly_knows_is_not_learnt_from(store):
     fill(store, 3, ["accuracy"])
     fill(store, 1, ["balanced_accuracy"])
     found, adviser = start(store, metrics=("balanced_accuracy", "accuracy"))
-    assert adviser.history.metric == "accuracy"
+    assert adviser.learnt.metric.name == "accuracy"
     assert (
         found.said[0] == "past tasks know little of balanced_accuracy, so they advise by accuracy"
     )

@@ -1,0 +1,172 @@
+"""The routes that advise: for a task, for a data file, and why."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import BoundedSemaphore
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import Path as InPath
+
+from api.describing import describe_file, shared_groups
+from api.explaining import explained, found
+from api.learnt import Learnt
+from api.server.access import check_token
+from api.server.answers import Answer
+from api.server.fits import Wanted
+from api.server.settings import Settings
+from api.server.wire import Advised, AdvisedOnFile, Asked, Text, recommended
+from metadb.errors import Busy, MalformedFile, MetadbError, NotFound
+from metadb.history import Configs
+from metadb.records import Evaluation, Recommendation, Task
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".json", ".jsonl", ".arff")
+"""How the name of a data file may end, which says what it is."""
+
+DESCRIBE_S = 20.0
+"""Seconds that describing a data file may take."""
+
+_describing = BoundedSemaphore(1)
+
+
+def advise(request: Request, asked: Asked) -> Answer:
+    """Say which configurations to try next for a task.
+
+    Nothing is written and no token is needed, unless the answer is to be kept. A task's own results
+    in the store are left out, as by `metadb recommend`.
+    """
+    state = request.app.state
+    if asked.keep:
+        check_token(request, state.settings)
+    task = asked.task.task() if not isinstance(asked.task, str) else None
+    if task is None:
+        task = _known_task(state, str(asked.task))
+    return Answer(_advised(state, asked, task))
+
+
+def advise_on_file(
+    request: Request,
+    file: Annotated[UploadFile, File(description="CSV, Parquet, Arrow, JSON or ARFF")],
+    space: Annotated[Text, Form()],
+    target: Annotated[Text | None, Form(description="Default: the last column.")] = None,
+    metric: Annotated[Text | None, Form()] = None,
+    recommender: Annotated[Text, Form()] = "auto",
+    k: Annotated[int, Form(ge=1, le=1000)] = 10,
+    seed: Annotated[int, Form(ge=0, lt=2**31)] = 0,
+) -> Answer:
+    """Say which configurations to try first on a data file, by its meta-features.
+
+    The file is described and let go of; nothing of it is kept.
+    """
+    state = request.app.state
+    with state.readers.lent() as store:
+        store.main_metric(space)  # no such space is said before the file is read
+        groups = shared_groups(store)
+    task = _described(file, target, groups)
+    asked = Asked(space=space, metric=metric, recommender=recommender, k=k, seed=seed)
+    return Answer(_advised(state, asked, task) | {"metafeatures": dict(task.metafeatures)})
+
+
+def explain(
+    request: Request,
+    recommendation: Annotated[str, InPath(pattern="^[0-9a-fA-F]{4,32}$")],
+) -> Answer:
+    """Say why a kept recommendation was made, from the store as it was then."""
+    with request.app.state.readers.lent() as store:
+        try:
+            id_ = found(store, recommendation)
+        except NotFound:
+            raise NotFound("no recommendation, or more than one, has an id like this") from None
+        return Answer(explained(store, id_).as_dict())
+
+
+def advice(settings: Settings) -> APIRouter:
+    """The routes that advise."""
+    router = APIRouter(tags=["advice"], max_body_size=settings.body_bytes)
+    router.post("/recommendations", response_model=Advised)(advise)
+    router.post(
+        "/recommendations/file", response_model=AdvisedOnFile, max_body_size=settings.upload_bytes
+    )(advise_on_file)
+    router.get("/explain/{recommendation}", response_model=dict[str, Any])(explain)
+    return router
+
+
+def _advised(state: Any, asked: Asked, task: Task) -> dict[str, Any]:
+    learnt = state.fits.of(
+        Wanted(asked.space, asked.metric, asked.recommender, asked.seed), task.id
+    )
+    observed: Sequence[Evaluation] = [
+        o.evaluation(learnt.metric, nth) for nth, o in enumerate(asked.observed, 1)
+    ]
+    candidates = None
+    if asked.candidates is not None:
+        candidates = Configs.of(asked.space, [dict(c) for c in asked.candidates])
+    advised, cautions = learnt.ask(task, asked.k, observed=observed, candidates=candidates)
+    ids = _kept(state, asked, task, learnt, advised) if asked.keep else []
+    return {
+        "task": task.id,
+        "space": asked.space,
+        "metric": learnt.metric.name,
+        "recommender": asked.recommender,
+        "learnt_from": learnt.about,
+        "own_evaluations_left_out": learnt.left_out,
+        "cautions": cautions,
+        "recommendations": recommended(advised, ids),
+    }
+
+
+def _kept(
+    state: Any, asked: Asked, task: Task, learnt: Learnt, advised: list[Recommendation]
+) -> list[str]:
+    with state.writer.store() as store:
+        kept: list[str] = store.record_recommendations(
+            task,
+            advised,
+            space=asked.space,
+            metric=learnt.metric.name,
+            recommender=asked.recommender,
+            version=learnt.version,
+        )
+    return kept
+
+
+def _known_task(state: Any, id: str) -> Task:
+    """A task of the store, read once for as long as the server remembers it."""
+    known: dict[str, Task] = state.tasks
+    if id not in known:
+        with state.readers.lent() as store:
+            task = store.task(id)
+        if len(known) >= 10_000:
+            known.clear()
+        known[id] = task
+    return known[id]
+
+
+def _described(file: UploadFile, target: str | None, groups: list[str]) -> Task:
+    """A data file's task; one file is described at a time.
+
+    Raises:
+        Busy: Others are being described.
+        MalformedFile: It is not what its name says.
+    """
+    suffix = Path(file.filename or "").suffix.lower()
+    if suffix not in SUFFIXES:
+        raise MalformedFile(f"name the file after what it is, with one of {', '.join(SUFFIXES)}")
+    if not _describing.acquire(timeout=DESCRIBE_S):
+        raise Busy("other data files are being described; ask again in a moment")
+    try:
+        with TemporaryDirectory(prefix="metadb-upload-") as folder:
+            path = Path(folder) / f"upload{suffix}"
+            with path.open("wb") as copy:
+                shutil.copyfileobj(file.file, copy)
+            try:
+                found = describe_file(path, target=target, groups=groups, time_limit_s=DESCRIBE_S)
+            except MetadbError as error:
+                raise type(error)(str(error).replace(f"{folder}/", "")) from None
+    finally:
+        _describing.release()
+    return found.task
