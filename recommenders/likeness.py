@@ -159,9 +159,8 @@ def _places(ladders: Sequence[Floats], values: Floats) -> Floats:
     places = np.full(values.shape, np.nan)
     rounded = _rounded(values)
     there = ~np.isnan(rounded)
-    for j in map(
-        int, np.flatnonzero(there.any(axis=0))
-    ):  # a task may be described by a few names only
+    described = map(int, np.flatnonzero(there.any(axis=0)))  # a task may have a few names only
+    for j in described:
         ladder, known = ladders[j], there[:, j]
         below = ladder.searchsorted(rounded[known, j], side="left")
         upto = ladder.searchsorted(rounded[known, j], side="right")
