@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from errno import EACCES, EPERM, EROFS
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from metadb.store import Store
 from recommenders import family
 
 if TYPE_CHECKING:
-    from metadb.history import History
+    from metadb.history import Configs, History
+    from metadb.protocols import Recommender
 
 DEFAULT = "auto"
 
@@ -87,6 +88,109 @@ class Advice:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Adviser:
+    """A recommender that learnt from every other task of a store, to be asked about one task.
+
+    Args:
+        history: What was learnt from; results of the task itself are not among it.
+        left_out: How many of those the store has.
+        candidates: What may be advised; None: all that the history knows.
+    """
+
+    store: Store
+    task: Task
+    space: str
+    recommender: str
+    history: History
+    learnt: Recommender
+    left_out: int
+    candidates: Configs | None
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        task: Task,
+        *,
+        space: str,
+        metric: str | None = None,
+        recommender: str = DEFAULT,
+        seed: int = 0,
+        may: Callable[[Config], bool] | None = None,
+        say: Callable[[str], object] = lambda said: None,
+    ) -> Self:
+        """Fit a recommender on every other task.
+
+        Args:
+            may: Which of the known configurations may be advised, all by default.
+            say: Told of what takes long.
+
+        Raises:
+            NotFound: No such space, metric or recommender, or no other task to learn from.
+        """
+        family(recommender)  # no such recommender is said before anything is read
+        history = store.history(space, metric)
+        left_out = 0
+        if task.id in history.tasks:
+            left_out = int((history.task == history.tasks.index(task.id)).sum())
+            history = history.without(task.id)
+        if not history.tasks:
+            raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
+        learnt = fitted(store, history, recommender, seed=seed, say=say)
+        candidates = None
+        if may is not None:
+            candidates = history.configs.take([i for i, c in enumerate(history.configs) if may(c)])
+        return cls(store, task, space, recommender, history, learnt, left_out, candidates)
+
+    @property
+    def learnt_from(self) -> str:
+        """How much, in words."""
+        history = self.history
+        return (
+            f"{len(history):,} results of {len(history.configs):,} configurations on "
+            f"{len(history.tasks):,} tasks, {history.metric}"
+        )
+
+    def cautions(self, observed: Sequence[Evaluation] = ()) -> list[str]:
+        """What to know before trusting the advice."""
+        return list(_cautions(self.store, self.task, self.history, observed))
+
+    def ask(self, k: int, observed: Sequence[Evaluation] = ()) -> Advice:
+        """What to run next, kept in the store; what was observed is not advised again."""
+        advised = self.learnt.recommend(self.task, k, observed=observed, candidates=self.candidates)
+        cautions = [*self.cautions(observed), *_shared_notes(advised)]
+        metric = self.history.metric
+        try:
+            ids = self.store.record_recommendations(
+                self.task, advised, space=self.space, metric=metric, recommender=self.recommender
+            )
+            kept = self.store.sql(
+                "select evaluations from recommendations where recommendation in "
+                "(select unnest(?)) order by rank",
+                [ids],
+            )
+            evaluations = kept.column("evaluations")
+        except OSError as error:
+            if error.errno not in {EACCES, EPERM, EROFS}:
+                raise
+            cautions.append("the store may not be written to, so this advice is not kept in it")
+            ids = []
+            evaluations = [self.store.snapshot.behind(r, metric) for r in advised]
+        return Advice(
+            task=self.task,
+            space=self.space,
+            metric=metric,
+            recommender=self.recommender,
+            learnt_from=self.learnt_from,
+            left_out=self.left_out,
+            cautions=tuple(cautions),
+            ids=tuple(ids),
+            recommendations=tuple(advised),
+            evaluations=tuple(map(tuple, evaluations)),
+        )
+
+
 def advise(
     store: Store,
     task: Task,
@@ -97,63 +201,20 @@ def advise(
     observed: Sequence[Evaluation] = (),
     recommender: str = DEFAULT,
     seed: int = 0,
-    may: Callable[[Config], bool] | None = None,
     say: Callable[[str], object] = lambda said: None,
 ) -> Advice:
-    """Fit a recommender on every other task, ask it, and keep what it said in the store.
+    """Fit a recommender on every other task, ask it once, and keep what it said in the store.
 
     Where the store has evaluations of the task itself they are left out: the advice is what other
-    tasks teach. What was run already is told by `observed` and not advised again. `may` says which
-    of the known configurations may be advised, all by default; `say` is told of what takes long.
+    tasks teach. What was run already is told by `observed`. `say` is told of what takes long.
 
     Raises:
         NotFound: No such space, metric or recommender, or no other task to learn from.
     """
-    family(recommender)  # no such recommender is said before anything is read
-    history = store.history(space, metric)
-    left_out = 0
-    if task.id in history.tasks:
-        left_out = int((history.task == history.tasks.index(task.id)).sum())
-        history = history.without(task.id)
-    if not history.tasks:
-        raise NotFound(f"no other task than {task.id} has evaluations in space {space!r}")
-    learnt = fitted(store, history, recommender, seed=seed, say=say)
-    candidates = None
-    if may is not None:
-        candidates = history.configs.take([i for i, c in enumerate(history.configs) if may(c)])
-    advised = learnt.recommend(task, k, observed=observed, candidates=candidates)
-    cautions = [*_cautions(store, task, history, observed), *_shared_notes(advised)]
-    try:
-        ids = store.record_recommendations(
-            task, advised, space=space, metric=history.metric, recommender=recommender
-        )
-        kept = store.sql(
-            "select evaluations from recommendations where recommendation in (select unnest(?)) "
-            "order by rank",
-            [ids],
-        )
-        evaluations = kept.column("evaluations")
-    except OSError as error:
-        if error.errno not in {EACCES, EPERM, EROFS}:
-            raise
-        cautions.append("the store may not be written to, so this advice is not kept in it")
-        ids = []
-        evaluations = [store.snapshot.behind(r, history.metric) for r in advised]
-    return Advice(
-        task=task,
-        space=space,
-        metric=history.metric,
-        recommender=recommender,
-        learnt_from=(
-            f"{len(history):,} results of {len(history.configs):,} configurations on "
-            f"{len(history.tasks):,} tasks, {history.metric}"
-        ),
-        left_out=left_out,
-        cautions=tuple(cautions),
-        ids=tuple(ids),
-        recommendations=tuple(advised),
-        evaluations=tuple(map(tuple, evaluations)),
+    adviser = Adviser.of(
+        store, task, space=space, metric=metric, recommender=recommender, seed=seed, say=say
     )
+    return adviser.ask(k, observed)
 
 
 def _shared_notes(advised: Sequence[Recommendation]) -> list[str]:

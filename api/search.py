@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from api.opening import Begun, Opening
 from api.search_progress import search_progress
 from api.terminal import Common, remark
-from api.warm import Start, read_start, start_of, write_start
+from api.warm import (
+    First,
+    Start,
+    adviser_of,
+    asking,
+    read_start,
+    start_of,
+    write_start,
+)
 from metadb.errors import NotFound
 from metadb.metrics import Metric, as_loss
-from metadb.records import Config, Evaluation, Task
+from metadb.records import Evaluation, Task
 
 if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from api.advice import Adviser
+    from metadb.protocols import Optimizer
     from metadb.store import Store
     from optimizers.objective import CrossValidation
     from optimizers.prepared import Prepared
@@ -35,7 +48,7 @@ class Plan:
         learners: Only these; None: all of the kind.
         trials, time_s: Where it ends, whatever comes first; at least one is given.
         trial_time_s: Of one trial.
-        warm: So many configurations come first, half of them advised by past tasks.
+        warm: Past tasks advise so many configurations, between the learners' defaults.
         executor: Name of an executor; None: this process.
         parallel: Trials at a time; None: as many as the executor has workers.
         device: Of perceptrons.
@@ -48,7 +61,7 @@ class Plan:
     trials: int | None = 50
     time_s: float | None = None
     trial_time_s: float | None = None
-    warm: int = 10
+    warm: int = 7
     executor: str | None = None
     parallel: int | None = None
     device: str = "cpu"
@@ -97,7 +110,7 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
     """
     from optimizers import OPTIMIZERS, run
     from optimizers.fold_recording import FoldRecording
-    from optimizers.learners import KINDS, space_of
+    from optimizers.learners import defaults, space_of
     from optimizers.objective import CrossValidation
 
     if plan.optimizer not in OPTIMIZERS:
@@ -116,14 +129,14 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
         done = recording.done()
         remembered = store.path / "runs" / f"{named}.json"
         start = read_start(remembered) if done else None
+        past = _Past(store, task, plan, common)
         if start is None:
-            start = _start(store, task, KINDS[task.kind][0], plan, common)
+            start = past.start()
             write_start(remembered, start, task=task.id, run=named)
         for line in start.said:
             remark(common, line)
-        optimizer = OPTIMIZERS[plan.optimizer](
-            space, warm_start=start.configs, seed=plan.seed, **_budgets(plan.optimizer, ready)
-        )
+        opening = Opening(start.first, defaults(task.kind, plan.learners), past.ask, k=plan.warm)
+        optimizer = _optimizer(space, opening, plan, ready)
         left_s = None if plan.time_s is None else plan.time_s - start.spent_s
         if (plan.trials is not None and len(done) >= plan.trials) or (
             left_s is not None and left_s <= 0
@@ -136,9 +149,11 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
 
         began = monotonic()
 
+        def now() -> Start:
+            return Start(tuple(opening.first), start.said, start.spent_s + monotonic() - began)
+
         def spent() -> None:
-            took = Start(start.first, start.said, start.spent_s + monotonic() - began)
-            write_start(remembered, took, task=task.id, run=named)
+            write_start(remembered, now(), task=task.id, run=named)
 
         def remember(progress: Progress) -> None:
             spent()
@@ -157,23 +172,61 @@ def search(store: Store, task: Task, ready: Prepared, plan: Plan, common: Common
                 resume=done, callbacks=[remember, told],
             )  # fmt: skip
         spent()
-    return Found(named, evaluations, start, len(done), why, objective)
+    return Found(named, evaluations, now(), len(done), why, objective)
 
 
-def _start(store: Store, task: Task, space: str, plan: Plan, common: Common) -> Start:
-    from optimizers.learners import KINDS, defaults
-    from optimizers.scoring import SCORES
+@dataclass(slots=True)
+class _Past:
+    """Past tasks, learnt from when they are first needed."""
 
-    learners = set(plan.learners or KINDS[task.kind][1])
-    metrics = tuple(dict.fromkeys((plan.metric.name, *SCORES[task.kind])))
+    store: Store
+    task: Task
+    plan: Plan
+    common: Common
+    _adviser: Adviser | None = None
+    _known: bool = False
 
-    def may(config: Config) -> bool:
-        return config.get("learner") in learners
+    def start(self) -> Start:
+        """What a new search begins with."""
+        start, self._adviser = start_of(self.store, self.task, **self._asked)
+        self._known = True
+        return start
 
-    return start_of(
-        store, task, space=space, metrics=metrics, defaults=defaults(task.kind, plan.learners),
-        may=may, k=plan.warm, seed=plan.seed, say=lambda said: remark(common, said),
-    )  # fmt: skip
+    def ask(self, k: int, observed: Sequence[Evaluation]) -> list[First]:
+        """What past tasks advise; nothing where there are none."""
+        if not self._known:
+            self._adviser = adviser_of(self.store, self.task, **self._asked)
+            self._known = True
+        return [] if self._adviser is None else asking(self._adviser, k, observed)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        from optimizers.learners import KINDS
+        from optimizers.scoring import SCORES
+
+        plan, (space, learners) = self.plan, KINDS[self.task.kind]
+        allowed = set(plan.learners or learners)
+        return {
+            "space": space,
+            "metrics": tuple(dict.fromkeys((plan.metric.name, *SCORES[self.task.kind]))),
+            "may": lambda config: config.get("learner") in allowed,
+            "k": plan.warm,
+            "seed": plan.seed,
+            "say": lambda said: remark(self.common, said),
+        }
+
+
+def _optimizer(
+    space: ConfigurationSpace, opening: Opening, plan: Plan, ready: Prepared
+) -> Optimizer:
+    """The search; one over several budgets begins on a part of the rows, and asks the past once."""
+    from optimizers import OPTIMIZERS
+
+    family: Callable[..., Optimizer] = OPTIMIZERS[plan.optimizer]
+    budgets = _budgets(plan.optimizer, ready)
+    if budgets:
+        return family(space, warm_start=[*opening.untold()], seed=plan.seed, **budgets)
+    return Begun(opening, family(space, seed=plan.seed))
 
 
 def _budgets(optimizer: str, ready: Prepared) -> dict[str, float]:

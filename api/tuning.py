@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metadb.records import Task
     from metadb.store import Store
 
-TRIALS, FOLDS, WARM, OPTIMIZER = 50, 5, 10, "tpe"
+TRIALS, FOLDS, WARM, OPTIMIZER = 50, 5, 7, "tpe"
 
 DESCRIBING_S = 30.0
 """The table is described for so long at most."""
@@ -79,8 +79,8 @@ def tune(
         Any of metadb's, see docs/optimizers.md; those over several budgets (asha, bohb, hyperband,
         successive_halving) try configurations on a part of the rows first.
     warm_start
-        So many configurations come first, what past tasks advise and the learners' defaults in
-        turn; 0: the defaults alone.
+        Past tasks advise so many configurations, in turn with the learners' defaults and with the
+        results so far in view, before the optimiser goes on; 0: the past is not asked.
     folds
         Of the cross-validation; fewer where a class has fewer members.
     executor

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api.advice import DEFAULT, advise
+from api.advice import Adviser
 from api.terminal import json_text
-from metadb.identity import canonical_config, parse_config
-from metadb.records import Config, Task
+from metadb.identity import parse_config
+from metadb.records import Config, Evaluation, Task
 
 if TYPE_CHECKING:
     from metadb.store import Store
@@ -81,50 +80,63 @@ def start_of(
     *,
     space: str,
     metrics: Sequence[str],
-    defaults: Sequence[Config],
     may: Callable[[Config], bool],
     k: int,
     seed: int,
     say: Callable[[str], object],
-) -> Start:
-    """What past tasks advise and the learners' defaults in turn; these alone without a past.
-
-    The defaults are no weak start, and past tasks may be unlike this one: each hedges the other.
+) -> tuple[Start, Adviser | None]:
+    """The best of earlier searches on the same task, and who speaks for past tasks, if any do.
 
     Args:
         metrics: The metric of the search, then others that may be learnt from in its place.
-        defaults: A configuration a learner.
         may: Whether a configuration belongs to the search.
-        k: So many of them; 0: the past is not asked.
+        k: Past tasks advise so many configurations; 0: the past is not asked.
     """
     before = [c for c in _before(store, task, space, metrics[0]) if may(c)] if k else []
-    first = [First(config, "before") for config in before]
     said = []
     if before:
         said.append(
             f"this task was tuned before: its best {len(before)} configurations so far come first"
         )
-    metric = _learnt_metric(store, task, space, metrics) if k else None
-    if metric is None:
+    adviser = adviser_of(
+        store, task, space=space, metrics=metrics, may=may, k=k, seed=seed, say=say
+    )
+    if adviser is None:
         why = "the past is not asked" if not k else f"the store knows no other task of {space}"
         said.append(f"{why}: the default of each learner comes first")
-        first += [First(config, "default") for config in defaults]
-        return Start(_once(first), tuple(said))
-    if metric != metrics[0]:
-        said.append(f"past tasks know little of {metrics[0]}, so they advise by {metric}")
-    advice = advise(
-        store, task, space=space, metric=metric, k=k - min(k // 2, len(defaults)),
-        recommender=DEFAULT, seed=seed, may=may,
-        say=say,
-    )  # fmt: skip
-    said.append(f"warm start by {advice.recommender}, learnt from {advice.learnt_from}")
-    said += [f"caution: {caution}" for caution in advice.cautions]
-    advised = [
-        First(r.config, "advised", r.because.tasks, r.expected_loss) for r in advice.recommendations
+    else:
+        metric = adviser.history.metric
+        if metric != metrics[0]:
+            said.append(f"past tasks know little of {metrics[0]}, so they advise by {metric}")
+        said.append(f"warm start by {adviser.recommender}, learnt from {adviser.learnt_from}")
+        said += [f"caution: {caution}" for caution in adviser.cautions()]
+    return Start(tuple(First(config, "before") for config in before), tuple(said)), adviser
+
+
+def adviser_of(
+    store: Store,
+    task: Task,
+    *,
+    space: str,
+    metrics: Sequence[str],
+    may: Callable[[Config], bool],
+    k: int,
+    seed: int,
+    say: Callable[[str], object],
+) -> Adviser | None:
+    """Who speaks for past tasks; None where there are none, or `k` is 0."""
+    metric = _learnt_metric(store, task, space, metrics) if k else None
+    if metric is None:
+        return None
+    return Adviser.of(store, task, space=space, metric=metric, seed=seed, may=may, say=say)
+
+
+def asking(adviser: Adviser, k: int, observed: Sequence[Evaluation]) -> list[First]:
+    """What past tasks advise now, to be tried first."""
+    return [
+        First(r.config, "advised", r.because.tasks, r.expected_loss)
+        for r in adviser.ask(k, observed).recommendations
     ]
-    usual = [First(config, "default") for config in defaults]
-    mixed = [one for both in zip_longest(advised, usual) for one in both if one is not None]
-    return Start(_once(first + mixed)[: k + len(first)], tuple(said))
 
 
 def _before(store: Store, task: Task, space: str, metric: str) -> list[Config]:
@@ -143,13 +155,6 @@ def _learnt_metric(store: Store, task: Task, space: str, metrics: Sequence[str])
     if wanted >= ENOUGH * best:
         return metrics[0]
     return next(m for m in metrics if known.get(m) == best)
-
-
-def _once(first: Sequence[First]) -> tuple[First, ...]:
-    known: dict[str, First] = {}
-    for one in first:
-        known.setdefault(canonical_config(one.config), one)
-    return tuple(known.values())
 
 
 # The file: in the store, so that the same command goes on with the same search.

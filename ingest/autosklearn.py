@@ -31,7 +31,6 @@ from ingest.building import (
     rows,
     statuses,
 )
-from ingest.sklearn_metric import from_sklearn
 from ingest.small_files import read_records
 from metadb.arff import read_arff
 from metadb.errors import InvalidConfig, MalformedFile, NotFound
@@ -39,6 +38,7 @@ from metadb.identity import canonical_config, config_id, typed
 from metadb.metrics import METRICS, Metric, canonical
 from metadb.protocols import Floats
 from metadb.records import Rows
+from metadb.sklearn_metric import from_sklearn
 
 SPACE = "autosklearn"
 

@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 
 from ingest import About
 from ingest.building import beginning, find
-from ingest.sklearn_metric import from_sklearn
 from ingest.study import OWN, Study, joined, plain_value, points, study_rows
 from ingest.text_csv import text_columns
 from metadb.errors import MalformedFile
 from metadb.identity import typed
 from metadb.metrics import METRICS, canonical
 from metadb.records import Rows
+from metadb.sklearn_metric import from_sklearn
 
 if TYPE_CHECKING:
     from ingest.load import Loaded

@@ -16,7 +16,7 @@ from typing import Any
 from ingest.building import beginning
 from ingest.sqlite import is_sqlite, reading
 from ingest.study import plain_value
-from ingest.study_space import Choice, Range, merged
+from metadb.declared import Choice, Range, merged
 from metadb.errors import MalformedFile, NotFound, Unreachable, WrongUsage
 
 _TABLES = ("studies", "study_directions", "trials", "trial_params", "trial_values")

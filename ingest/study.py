@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from ingest.building import chunks, mapped, metric_rows, rows
 from ingest.study_metric import Scale, kind_of, scales
-from ingest.study_space import Declared, checked
 from metadb.admission import ID
+from metadb.declared import Declared, checked
 from metadb.errors import NotFound, WrongUsage
 from metadb.identity import canonical_config, config_ids
 from metadb.records import Rows

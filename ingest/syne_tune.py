@@ -18,9 +18,9 @@ from ingest import About
 from ingest.building import find
 from ingest.small_files import read_object
 from ingest.study import OWN, Study, as_budgets, joined, of_the_study, points, study_rows
-from ingest.study_space import Choice, Declared, Range
 from ingest.text_csv import text_columns
 from ingest.zipped import only_member
+from metadb.declared import Choice, Declared, Range
 from metadb.errors import MalformedFile
 from metadb.identity import typed
 from metadb.records import Rows

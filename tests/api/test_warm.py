@@ -1,11 +1,9 @@
-"""Where a search starts: what past tasks advise and the defaults, by a metric that they know."""
+"""Where a search starts: what was best before, and who speaks for past tasks."""
 
 from __future__ import annotations
 
-import pytest
-
-from api.warm import First, Start, read_start, start_of, write_start
-from metadb.records import Task
+from api.warm import First, Start, asking, read_start, start_of, write_start
+from metadb.records import Evaluation, Task, Trial
 from metadb.space import sample
 from optimizers.learners import classifier_space, defaults
 
@@ -23,38 +21,43 @@ def fill(store, tasks, metrics):
                 store.record(task, config, space=classifier_space(), metric=metric, value=value)
 
 
+def result(config, loss=0.5):
+    return Evaluation(Trial(config, 1.0, 0), loss)
+
+
 def start(store, metrics=("accuracy", "balanced_accuracy"), k=6, may=lambda config: True):
     return start_of(
-        store, NEW, space="classifier", metrics=metrics, defaults=DEFAULTS, may=may, k=k, seed=0,
+        store, NEW, space="classifier", metrics=metrics, may=may, k=k, seed=0,
         say=lambda said: None,
     )  # fmt: skip
 
 
 def test_without_a_past_the_defaults_come_first_and_it_is_said(store):
-    found = start(store)
-    assert found.configs == DEFAULTS
-    assert {f.why for f in found.first} == {"default"}
+    found, adviser = start(store)
+    assert (found.configs, adviser) == ([], None)
     assert found.said == (
         "the store knows no other task of classifier: the default of each learner comes first",
     )
 
 
-def test_advice_and_defaults_take_turns_and_the_advice_says_what_it_rests_on(store):
+def test_past_tasks_advise_and_it_is_said_what_they_learnt_from(store):
     fill(store, 3, ["accuracy"])
-    found = start(store)
-    assert [f.why for f in found.first] == ["advised", "default"] * 3
-    assert found.first[0].config == PAST[0]  # the best on every task
-    assert set(found.first[0].tasks) <= {"toy:0", "toy:1", "toy:2"}
+    found, adviser = start(store)
+    best = asking(adviser, 1, ())[0]
+    assert (best.config, best.why) == (PAST[0], "advised")  # the best on every task
+    assert set(best.tasks) <= {"toy:0", "toy:1", "toy:2"}
     assert "learnt from 24 results of 8 configurations on 3 tasks" in found.said[-1]
-    knn = start(store, may=lambda config: config["learner"] == "knn")
-    assert {f.config["learner"] for f in knn.first if f.why == "advised"} == {"knn"}
-    assert start(store, k=0).configs == DEFAULTS
+    assert asking(adviser, 1, [result(PAST[0])])[0].config != PAST[0]
+    _, knn = start(store, may=lambda config: config["learner"] == "knn")
+    assert {f.config["learner"] for f in asking(knn, 4, ())} == {"knn"}
+    assert start(store, k=0)[1] is None
 
 
 def test_a_metric_that_the_past_hardly_knows_is_not_learnt_from(store):
     fill(store, 3, ["accuracy"])
     fill(store, 1, ["balanced_accuracy"])
-    found = start(store, metrics=("balanced_accuracy", "accuracy"))
+    found, adviser = start(store, metrics=("balanced_accuracy", "accuracy"))
+    assert adviser.history.metric == "accuracy"
     assert (
         found.said[0] == "past tasks know little of balanced_accuracy, so they advise by accuracy"
     )
@@ -63,9 +66,9 @@ def test_a_metric_that_the_past_hardly_knows_is_not_learnt_from(store):
 def test_what_was_best_on_this_task_before_comes_first(store):
     for i, config in enumerate(PAST[:5]):
         store.record(NEW, config, space=classifier_space(), metric="accuracy", value=0.5 + i / 10)
-    found = start(store)
-    assert [f.config for f in found.first[:3]] == [PAST[4], PAST[3], PAST[2]]
-    assert [f.why for f in found.first[:4]] == ["before"] * 3 + ["default"]
+    found, _ = start(store)
+    assert found.configs == [PAST[4], PAST[3], PAST[2]]
+    assert {f.why for f in found.first} == {"before"}
     assert found.said[0].startswith("this task was tuned before: its best 3")
 
 
@@ -78,9 +81,3 @@ def test_a_start_is_remembered_exactly(tmp_path):
     assert read_start(path) == begun
     path.write_text("{")
     assert read_start(path) is None
-
-
-@pytest.mark.parametrize("k", [1, 2, 5, 12])
-def test_so_many_as_asked_for_come_first(store, k):
-    fill(store, 1, ["accuracy"])
-    assert len(start(store, k=k).first) == k

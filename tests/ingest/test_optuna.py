@@ -11,7 +11,7 @@ import pytest
 from ingest.load import Loaded, load
 from ingest.optuna import Optuna
 from ingest.optuna_storage import copied, drawn_from
-from ingest.study_space import Range
+from metadb.declared import Range
 from metadb.errors import MalformedFile, NotFound, Unreachable
 from metadb.store import Store
 

@@ -13,7 +13,7 @@ import pytest
 
 from ingest import source
 from ingest.study import Study, as_budgets, points, study_rows, tidy
-from ingest.study_space import Choice, Range
+from metadb.declared import Choice, Range
 from metadb.errors import MalformedFile, NotFound, WrongUsage
 from metadb.store import Store
 

@@ -104,7 +104,7 @@ def _built(
     wide = {key: _holding(one, key, configs) for key, one in declared.items()}
     made = {key: _hyperparameter(key, one) for key, one in wide.items()}
     space.add(list(made.values()))
-    space.add(_conditions(wide, made, configs))
+    space.add(conditions(wide, made, configs))
     return space
 
 
@@ -135,10 +135,16 @@ def _hyperparameter(name: str, one: Range | Choice) -> Any:
     return cs.UniformFloatHyperparameter(name, float(one.lower), float(one.upper), log=log)
 
 
-def _conditions(
+def conditions(
     declared: Declared, made: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
-    """The conditions that explain what is absent, found as for a space that nobody declared."""
+    """The conditions that explain what is absent, found as for a space that nobody declared.
+
+    Args:
+        declared: What the hyperparameters may be.
+        made: The hyperparameters of ConfigSpace, by name.
+        configs: What was tried; what is inactive is absent.
+    """
     from ConfigSpace import EqualsCondition, GreaterThanCondition, InCondition
 
     from metadb.inference import infer

@@ -1,0 +1,1 @@
+"""Hooks into other tuners, one file each; importing this package imports nothing."""
