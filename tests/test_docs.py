@@ -173,7 +173,7 @@ def test_the_page_on_the_server_runs(tmp_path, filled, monkeypatch):
                 exec(compile(asking, "server.md", "exec", dont_inherit=True), told)
             for command in commands(asking) if language == "bash" else ():
                 in_a_process(command.replace("curl -s", "curl -s --fail-with-body"), tmp_path)
-    assert len(examples) == 5
+    assert len(examples) == 6
 
 
 def test_every_route_and_setting_stands_in_the_docs():

@@ -8,17 +8,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from threadpoolctl import threadpool_limits
 
+from api.guarded_process import Limits
 from api.server.access import Access
 from api.server.advising import advice
 from api.server.answers import Answer
 from api.server.buckets import Buckets, Limited
 from api.server.fits import Fits
+from api.server.generations import Generations
 from api.server.headers import Headers
 from api.server.lists import lists
 from api.server.problems import RESPONSES, Translated, handle_problems, problem
 from api.server.readers import Readers
 from api.server.recording import records
 from api.server.settings import Settings
+from api.server.statements import statements
 from api.server.writer import Writer
 from metadb import __version__
 from metadb.store import Store
@@ -46,6 +49,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.tasks = {}
     app.state.readers = Readers(settings.store, n=settings.readers, wait_s=settings.wait_s)
     app.state.fits = Fits(settings.store, ahead=settings.ahead, wait_s=settings.wait_s)
+    app.state.generations = Generations(
+        settings.store,
+        limits=Limits(seconds=settings.sql_s, rows=settings.sql_rows),
+        processes=settings.sql_processes,
+        wait_s=settings.wait_s,
+    )
     handle_problems(app, str(settings.store))
     # The last one added is the first that a request passes.
     app.add_middleware(Access, settings=settings)
@@ -57,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(lists())
     app.include_router(advice(settings))
     app.include_router(records(settings))
+    app.include_router(statements(settings))
     return app
 
 
@@ -66,10 +76,12 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     state.writer = Writer(state.settings.store)
     with threadpool_limits(limits=1):  # requests run side by side already
         state.fits.start()
+        state.generations.start()
         try:
             yield
         finally:
             state.fits.close()
+            state.generations.close()
             state.writer.close()
             state.readers.close()
 

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
         upload_bytes: The largest data file that may be sent.
         readers: Queries that run at once.
         ahead: Recommenders that are fitted for each space before anybody asks for them.
+        sql_processes: Foreign statements that are answered at once, by a process each.
+        sql_s: Seconds after which such a statement is ended.
+        sql_rows: Rows that its answer has at most.
         wait_s: Seconds that a request waits for its turn, or for a recommender to be fitted.
     """
 
@@ -43,6 +46,9 @@ class Settings(BaseSettings):
     upload_bytes: int = Field(default=50 * 2**20, ge=1024)
     readers: int = Field(default=4, ge=1, le=64)
     ahead: tuple[str, ...] = ("portfolio", "nearest", "zero_shot")
+    sql_processes: int = Field(default=2, ge=1, le=64)
+    sql_s: float = Field(default=3.0, gt=0, le=600)
+    sql_rows: int = Field(default=1000, ge=1, le=1_000_000)
     wait_s: float = Field(default=20.0, gt=0)
 
     @property
