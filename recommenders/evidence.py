@@ -68,7 +68,7 @@ def from_tasks(regret: Floats, weight: Floats | None = None) -> Evidence:
 def _quantiles(
     regret: Floats, weight: Floats, doubt: Floats, shares: Sequence[float]
 ) -> list[Floats]:
-    """The values below which lie shares of the weight, the imagined task's spread evenly, (n,) each.
+    """Values below which lie shares of the weight, the imagined task's spread evenly, each (n,).
 
     The distribution is F(r) = (weight of regrets <= r + doubt * r) / all. From the i-th smallest
     regret on it is at least (weight of the first i + doubt * r) / all, and exactly that up to the
