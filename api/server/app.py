@@ -76,7 +76,6 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     state.writer = Writer(state.settings.store)
     with threadpool_limits(limits=1):  # requests run side by side already
         state.fits.start()
-        state.generations.start()
         try:
             yield
         finally:

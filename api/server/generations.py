@@ -22,14 +22,17 @@ LOOK_S = 1.0
 REST = 3.0
 """After making a generation it rests so many times as long."""
 
+FAILED_S = 30.0
+"""After one that could not be made it rests so long."""
+
 log = logging.getLogger("metadb.server")
 
 
 class Generations:
     """Keeps a generation of the store as it is, and answers foreign SQL from the newest one.
 
-    The first statement starts the processes. Where the store may not be written to, the newest
-    generation that `metadb snapshot` made is asked.
+    All of it begins with the first statement, so a server that is asked none pays nothing. Where
+    the store may not be written to, the newest generation that `metadb snapshot` made is asked.
 
     Args:
         processes: How many statements are answered at once; each process takes about 100 MB.
@@ -43,16 +46,12 @@ class Generations:
         self._guarded: GuardedSql | None = None
         self._thread = Thread(target=self._work, name="metadb-generation", daemon=True)
 
-    def start(self) -> None:
-        """Begin to make generations."""
-        self._thread.start()
-
     def close(self) -> None:
         """Make no more, and end the processes."""
         self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
         with self._lock:
+            if self._thread.is_alive():
+                self._thread.join(timeout=5)
             if self._guarded is not None:
                 self._guarded.close()
 
@@ -63,6 +62,9 @@ class Generations:
             Busy: There is none yet.
             MetadbError: The processes do not start here.
         """
+        with self._lock:
+            if not self._thread.ident and not self._closed.is_set():
+                self._thread.start()
         if not self._made.wait(timeout=self.wait_s):
             raise Busy("the first generation of the store is being made; ask again in a moment")
         with self._lock:
@@ -90,11 +92,12 @@ class Generations:
                 try:
                     if self._behind(store):
                         write(store.snapshot, self.folder)
+                    rest_s = max(LOOK_S, REST * (time.monotonic() - start))
                 except (MetadbError, OSError):
                     log.exception("no generation of the store could be made")
-                    start -= 10 * LOOK_S
+                    rest_s = FAILED_S
                 self._made.set()
-                self._closed.wait(max(LOOK_S, REST * (time.monotonic() - start)))
+                self._closed.wait(rest_s)
 
     def _behind(self, store: Store) -> bool:
         """Whether the store has grown since the newest generation, or has none."""
