@@ -58,6 +58,7 @@ _SQL_TYPES = {
 _OPEN: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 _INHERITED: list[Snapshot] = []
 _WORKING: dict[tuple[int, str], duckdb.DuckDBPyConnection] = {}
+_STARTING = Lock()
 # DuckDB's threads do not outlive a fork: to let go of its parent's connection kills the child.
 os.register_at_fork(after_in_child=lambda: _INHERITED.extend(_OPEN))
 
@@ -90,9 +91,10 @@ def working(memory: str) -> duckdb.DuckDBPyConnection:
     registered in one connection no other one sees.
     """
     started = os.getpid(), memory  # one of a parent is left alone, as it does not outlive a fork
-    if started not in _WORKING:
-        _WORKING.setdefault(started, connect(memory, preserve_insertion_order=True))
-    return _WORKING[started].cursor()
+    with _STARTING:
+        if started not in _WORKING:
+            _WORKING[started] = connect(memory, preserve_insertion_order=True)
+        return _WORKING[started].cursor()
 
 
 class Snapshot:
@@ -115,7 +117,6 @@ class Snapshot:
         self.con = connect(memory)
         _OPEN.add(self)
         self._views_ready = self._spaces_ready = False
-        self._making = Lock()
         for name, delta in opened.items():
             try:
                 select = reading(self.con, TABLES[name], data_files(delta))
@@ -158,11 +159,10 @@ class Snapshot:
 
     def _make_views(self) -> None:
         """The views of `views.sql`: to bind them takes longer than most questions to the tables."""
-        with self._making:
-            if not self._views_ready:
-                for statement in _statements(files("metadb").joinpath("views.sql").read_text()):
-                    self.con.execute(statement.replace("create view", "create or replace view", 1))
-                self._views_ready = True
+        if not self._views_ready:
+            for statement in _statements(files("metadb").joinpath("views.sql").read_text()):
+                self.con.execute(statement.replace("create view", "create or replace view", 1))
+            self._views_ready = True
 
     def _only_reads(self, query: str) -> bool:
         statements = self.con.extract_statements(query)

@@ -5,7 +5,6 @@ import random
 import re
 import statistics
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -218,7 +217,6 @@ def same(found, expected):
     "query",
     [
         "show tables",
-        "describe",
         "select table_name from information_schema.tables",
         "select view_name from duckdb_views()",
         "select name from sqlite_master",
@@ -227,13 +225,6 @@ def same(found, expected):
 def test_who_asks_what_there_is_sees_the_views_that_nobody_asked_yet(store, query):
     shown = {next(iter(row.values())) for row in store.sql(query)}
     assert set(view_questions()) <= shown
-
-
-def test_several_threads_may_be_the_first_to_ask_a_view(store):
-    store.add(block(0))
-    with ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(store.sql, "select * from leaderboard") for _ in range(8)]
-        assert {len(one.result()) for one in asked} == {4}
 
 
 @pytest.fixture(scope="module", params=[0, 1])
