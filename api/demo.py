@@ -40,8 +40,12 @@ group by p.learner order by tasks_where_best desc, p.learner
 """
 
 
-def main(folder: Path = Path("demo"), searches: int = SEARCHES) -> None:
-    """Run the whole story in `folder`, which is made anew, with so many searches a side."""
+def main(folder: Path = Path("demo"), searches: int = SEARCHES, trials: int = TRIALS) -> None:
+    """Run the whole story in `folder`, which is made anew.
+
+    Args:
+        searches: So many a side. trials: Of each search, at least 10.
+    """
     start = time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -55,7 +59,7 @@ def main(folder: Path = Path("demo"), searches: int = SEARCHES) -> None:
         task = describe_file(table, target="diagnosis", groups=shared_groups(store)).task
         advice = _advise(store, task, table)
         first = [r.config for r in advice.recommendations]
-        lines = _search(store, task, data, first, searches)
+        lines = _search(store, task, data, first, searches, trials)
     _show(lines, searches, folder / "curves.svg")
     print(f"\nAll of it took {time.perf_counter() - start:.0f} s. Look around in the store:")
     print(f'  metadb sql "select * from coverage order by metric" --store {folder}/store')
@@ -99,14 +103,19 @@ def _advise(store: Store, task: Task, table: Path) -> Advice:
 
 
 def _search(
-    store: Store, task: Task, data: Data, warm_start: Sequence[Config], searches: int
+    store: Store,
+    task: Task,
+    data: Data,
+    warm_start: Sequence[Config],
+    searches: int,
+    trials: int,
 ) -> Lines:
     """Cold and warm-started random searches with the same seeds, recorded as they go."""
     from optimizers import RandomSearch, run
     from optimizers.learners import classifier_space
     from optimizers.objective import CrossValidation
 
-    print(f"\n4. Random search of {TRIALS} evaluations, cold and warm, {searches} times each")
+    print(f"\n4. Random search of {trials} evaluations, cold and warm, {searches} times each")
     x, y = data.to_numpy()
     assert y is not None  # the file has a target
     objective = CrossValidation(x, y, data.categorical)
@@ -119,7 +128,7 @@ def _search(
             def record(e: Evaluation, name: str = name) -> None:
                 nonlocal n_done
                 n_done += 1
-                heard(name, n_done, TRIALS * searches)
+                heard(name, n_done, trials * searches)
                 value = None if e.loss is None else -e.loss  # an accuracy
                 store.record(
                     task, e.trial.config, space=space, metric="accuracy", value=value,
@@ -128,7 +137,7 @@ def _search(
 
             runs = [
                 run(RandomSearch(space, warm_start=first, seed=seed), objective,
-                    trials=TRIALS, record=record)
+                    trials=trials, record=record)
                 for seed in range(searches)
             ]  # fmt: skip
             found[name] = [fmean(at) for at in zip(*map(best_so_far, runs), strict=True)]
@@ -141,16 +150,17 @@ def best_so_far(evaluations: Sequence[Evaluation]) -> list[float]:
 
 
 def _show(lines: Lines, searches: int, picture: Path) -> None:
-    steps = [i for i in (1, 2, 3, 5, 10, 15, 20) if i <= TRIALS]
+    trials = len(lines["cold start"])
+    steps = [i for i in (1, 2, 3, 5, 10, 15, 20) if i <= trials]
     print(f"\n   best error rate after n evaluations (3-fold cross-validation, mean of {searches})")
     print(f"   {'n':>11} " + " ".join(f"{i:>7}" for i in steps))
     for name, line in lines.items():
         print(f"   {name:>11} " + " ".join(f"{line[i - 1]:7.4f}" for i in steps))
     cold, warm = lines["cold start"], lines["warm start"]
     reached = next((i for i, v in enumerate(warm, 1) if v <= cold[9]), None)
-    when = f"after {reached}" if reached else "in none of its 20"
+    when = f"after {reached}" if reached else f"in none of its {trials}"
     print(f"   what the cold start has after 10 evaluations, the warm start has {when};")
-    print(f"   after all {TRIALS} the cold start has {cold[-1]:.4f}, the warm one {warm[-1]:.4f}")
+    print(f"   after all {trials} the cold start has {cold[-1]:.4f}, the warm one {warm[-1]:.4f}")
     print("   (one data set proves little: docs/benchmarks.md has the same for 28 tasks)")
     title = f"Breast cancer: best error rate so far, mean of {searches} searches"
     picture.write_text(

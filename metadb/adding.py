@@ -13,7 +13,7 @@ from metadb.errors import InvalidRows
 from metadb.identity import parse_config
 from metadb.loads import FACTS, Added
 from metadb.schema import TABLES, WRITE_ORDER
-from metadb.snapshot import connect, reading
+from metadb.snapshot import reading, working
 from metadb.tables import data_files
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Adding:
         """Add the rows that `fitting` gave; the cursor is in the last commit of evaluations."""
         for reason, count in (rejected or {}).items():
             self.done.rejections.add(reason, count)
-        with connect(self._memory) as con, self._tables.together():
-            con.execute("set preserve_insertion_order = true")  # of two conflicting rows, the first
+        # It keeps the order of rows: of two that conflict, the first.
+        with working(self._memory) as con, self._tables.together():
             for name, rows in fitted.items():
                 self._add_table(con, name, rows, cursor)
             if cursor is not None and "evaluations" not in fitted:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from metadb.admission import Rejections, complete, fit
 from metadb.schema import TABLES
-from metadb.snapshot import connect, reading
+from metadb.snapshot import reading, working
 from metadb.tables import data_files
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Loads:
 
     def row(self, load: str) -> dict[str, Any] | None:
         """The last state of a load; None where there is no such load."""
-        with connect(self._memory) as con:
+        with working(self._memory) as con:
             return self._row(con, load)
 
     def start(self, load: Load) -> None:
@@ -114,7 +114,7 @@ class Loads:
         counts like an undisturbed one.
         """
         self.start(load)
-        with connect(self._memory) as con:
+        with working(self._memory) as con:
             there, held = self._row(con, load.id) or {}, self._held(con, load.id)
         n_rejected = done.rejections.total
         counts = {
@@ -155,7 +155,7 @@ class Loads:
                 rejections=_rejections_text(counts, done.rejections.examples | examples),
             )
 
-        with connect(self._memory) as con:
+        with working(self._memory) as con:
             self._write(state)
 
     def forget(self, load: str) -> None:

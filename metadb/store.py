@@ -21,7 +21,7 @@ from metadb.records import Config, Recommendation, Rows, Task
 from metadb.result import Result
 from metadb.schema import TABLES, WRITE_ORDER
 from metadb.snapshot import Snapshot
-from metadb.tables import Tables, refuse_fork
+from metadb.tables import Tables, data_files, refuse_fork
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -264,6 +264,8 @@ class Store:
         return done
 
     def _newest_definition(self, space: str) -> str | None:
+        if not self._recorder.pending and not data_files(self._tables.open("spaces")):
+            return None  # none was ever declared: no snapshot is made to find it out
         return self.snapshot.definition(space)
 
     def start(self, load: Load) -> None:

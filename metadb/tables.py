@@ -59,6 +59,7 @@ class Tables:
 
     def __init__(self, root: str | PathLike[str], *, create: bool = True) -> None:
         self.root = Path(root).absolute()
+        self._opened: dict[str, DeltaTable] = {}
         impossible = _IMPOSSIBLE.search(str(self.root))
         if impossible:
             raise NotAStore(
@@ -118,7 +119,7 @@ class Tables:
                 if table.since > schema:
                     self._make(name)
                     continue
-                delta = self.open(name)
+                delta = self._read(name)
                 there = {f.name for f in delta.schema().fields}
                 missing = [c for c in table.columns if c.since > schema and c.name not in there]
                 if missing:
@@ -128,13 +129,31 @@ class Tables:
                     )
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
-        """The table `name`, at `version` or as it is now.
+        """The table `name`, at `version` or as it is now; to be read only.
+
+        What was opened last is given again while no commit followed it: to look for one costs a
+        hundredth of reading the log.
 
         Raises:
             NotAStore: The table is not there, so the folder is damaged.
             NotFound: It has no such version.
             MetadbError: This process was forked from one that had opened a store.
         """
+        refuse_fork()
+        if version is not None:
+            return self._read(name, version)
+        last = self._opened.get(name)
+        if last is None or not self._newest(name, last.version()):
+            last = self._opened[name] = self._read(name)
+        return last
+
+    def _newest(self, name: str, version: int) -> bool:
+        log = self.root / "tables" / name / "_delta_log"
+        one, next_one = (log / f"{v:020d}.json" for v in (version, version + 1))
+        return one.exists() and not next_one.exists()
+
+    def _read(self, name: str, version: int | None = None) -> DeltaTable:
+        """A table of its own for whoever changes it: writing moves it to the new version."""
         refuse_fork()
         folder = self.root / "tables" / name
         try:
@@ -175,7 +194,7 @@ class Tables:
         rows: pa.Table | None = None
         with _locked(self.root / "tables" / f"{name}.lock"):
             for attempt in range(_ATTEMPTS):
-                delta = self.open(name)
+                delta = self._read(name)
                 files = data_files(delta)
                 rows = admit([f for f in files if f not in seen], rows)
                 seen.update(files)
@@ -205,7 +224,7 @@ class Tables:
     def rewrite(self, name: str, change: Callable[[DeltaTable], Any]) -> None:
         """Apply one change (delete, merge) to a table, again if another writer came between."""
         with _locked(self.root / "tables" / f"{name}.lock"):
-            self._retry(lambda: change(self.open(name)))
+            self._retry(lambda: change(self._read(name)))
 
     def vacuum(self, name: str, keep_days: float) -> None:
         """Remove files that no version of the last `keep_days` days needs."""

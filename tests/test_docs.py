@@ -214,8 +214,8 @@ def test_the_make_targets_of_the_readme_exist():
 
 
 def test_the_demo_tells_its_whole_story(tmp_path, capfd):
-    """With one search a side; `make demo` does five."""
-    demo.main(tmp_path / "demo", 1)
+    """With one search of 10 trials a side; `make demo` does five of 20."""
+    demo.main(tmp_path / "demo", 1, 10)
     said = capfd.readouterr().out
     for step in ("1. Load sample", "2. One question", "3. Five configurations", "4. Random search"):
         assert step in said
@@ -223,13 +223,13 @@ def test_the_demo_tells_its_whole_story(tmp_path, capfd):
     for name in ("cold start", "warm start"):
         line = next(x for x in said.splitlines() if x.strip().startswith(name))
         errors = [float(v) for v in line.split()[2:]]
-        assert len(errors) == 7
+        assert len(errors) == 5
         assert errors == sorted(errors, reverse=True)
         assert errors[-1] < 0.1
     assert (tmp_path / "demo" / "curves.svg").read_text().startswith("<svg")
     with Store(tmp_path / "demo" / "store") as store:
         recorded = store.sql("select count(*) as n from evaluations where origin = 'local'")
-        assert recorded.column("n") == [2 * demo.TRIALS]
+        assert recorded.column("n") == [2 * 10]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -37,6 +39,16 @@ def table(path: Path, x, y, names=None) -> Path:
 def iris(tmp_path_factory) -> Path:
     x, y = load_iris(return_X_y=True)
     return table(tmp_path_factory.mktemp("iris") / "iris.csv", x, [f"kind {c}" for c in y])
+
+
+@pytest.fixture(scope="module")
+def tuned(iris, tmp_path_factory) -> tuple[dict, Path]:
+    """One search of 9 trials that several tests look at: what it said, and its model."""
+    folder, out = tmp_path_factory.mktemp("tuned"), io.StringIO()
+    words = ["tune", str(iris), *QUICK, "--trials", "9", "--json"]
+    with redirect_stdout(out):
+        assert main([*words, "--store", str(folder / "store"), "--out", str(folder / "model")]) == 0
+    return json.loads(out.getvalue()), folder / "model"
 
 
 @pytest.fixture
@@ -92,7 +104,7 @@ def test_a_table_in_a_model_out_and_what_was_learnt_remembered(said, iris, tmp_p
     assert np.mean([a == b for a, b in zip(lines[1:], truth, strict=True)]) > 0.93
 
 
-def test_the_same_command_is_done_at_once_and_more_trials_go_on(said, iris):
+def test_the_same_command_is_done_at_once_and_more_trials_go_on(said, iris, tuned):
     words = ["tune", iris, *QUICK, "--json"]
     first = json.loads(said(*words, "--trials", 5)[1])
     again = json.loads(said(*words, "--trials", 5)[1])
@@ -101,8 +113,7 @@ def test_the_same_command_is_done_at_once_and_more_trials_go_on(said, iris):
     more = json.loads(said(*words, "--trials", 9)[1])
     assert (more["resumed"], more["trials"]) == (5, 9)
     assert values(more)[:5] == values(first)
-    whole = json.loads(said(*words, "--trials", 9, store="other", out="whole")[1])
-    assert values(more) == values(whole)  # as if it had never been stopped
+    assert values(more) == values(tuned[0])  # as if it had never been stopped
 
 
 def test_a_search_that_was_killed_goes_on(said, iris, tmp_path):
@@ -229,10 +240,9 @@ def test_the_report_is_one_page_without_script_or_network(said, tmp_path):
     assert all(v for k, v in page.attributes if k == "aria-label")
 
 
-def test_probabilities_and_files_of_predictions(said, iris, tmp_path):
-    assert said("tune", iris, *QUICK, "--trials", 2)[0] == 0
-    output = tmp_path / "said.csv"
-    words = ["predict", tmp_path / "model", iris, "--probabilities", "-o", output]
+def test_probabilities_and_files_of_predictions(said, iris, tuned, tmp_path):
+    model, output = tuned[1], tmp_path / "said.csv"
+    words = ["predict", model, iris, "--probabilities", "-o", output]
     assert said(*words)[0] == 0
     rows = list(csv.DictReader(output.open()))
     assert list(rows[0]) == ["answer", "p(kind 0)", "p(kind 1)", "p(kind 2)"]
@@ -242,21 +252,18 @@ def test_probabilities_and_files_of_predictions(said, iris, tmp_path):
         assert p[row["answer"]] == max(p.values())
     lacking = tmp_path / "lacking.csv"
     lacking.write_text("f0,f1,f4\n1,2,3\n")
-    code, _, err = said("predict", tmp_path / "model", lacking)
+    code, _, err = said("predict", model, lacking)
     assert code == 1
     assert "2 of the 4 columns that the model needs are not there: 'f2', 'f3'" in err
     code, _, err = said("predict", tmp_path / "nothing", iris)
     assert (code, "there is no model in" in err) == (1, True)
 
 
-def test_a_second_process_may_run_the_trials(said, iris):
+def test_a_second_process_may_run_the_trials(said, iris, tuned):
     words = ["tune", iris, *QUICK, "--trials", 4, "--executor", "local", "--parallel", 1, "--json"]
     code, out, _ = said(*words)
     assert code == 0
-    here = json.loads(
-        said("tune", iris, *QUICK, "--trials", 4, "--json", store="there", out="else")[1]
-    )
-    assert values(json.loads(out)) == values(here)
+    assert values(json.loads(out)) == values(tuned[0])[:4]
 
 
 BAD = {

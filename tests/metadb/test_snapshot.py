@@ -213,6 +213,20 @@ def same(found, expected):
                 assert one[name] == value, name
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "show tables",
+        "select table_name from information_schema.tables",
+        "select view_name from duckdb_views()",
+        "select name from sqlite_master",
+    ],
+)
+def test_who_asks_what_there_is_sees_the_views_that_nobody_asked_yet(store, query):
+    shown = {next(iter(row.values())) for row in store.sql(query)}
+    assert set(view_questions()) <= shown
+
+
 @pytest.fixture(scope="module", params=[0, 1])
 def viewed(request, tmp_path_factory):
     rows = random_rows(request.param)

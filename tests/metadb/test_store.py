@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -503,3 +504,13 @@ def test_compacting_with_days_to_keep_gives_space_back(tmp_path):
         store.compact(keep_days=0)
         assert size() < before / 2
         assert store.sql("select * from evaluations order by run").table == answer
+
+
+def test_threads_of_one_process_fill_their_stores_side_by_side(tmp_path):
+    def filled(i):
+        with Store(tmp_path / str(i)) as store:
+            store.add(block(i))
+            return n_evaluations(store)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(filled, range(8))) == [16] * 8
