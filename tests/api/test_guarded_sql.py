@@ -195,7 +195,7 @@ def test_a_failing_statement_says_why_in_one_sentence(guarded):
 def test_a_process_that_died_is_replaced_without_a_failed_request(guarded):
     pid = guarded._free.queue[0].pid
     os.kill(pid, 9)
-    time.sleep(0.05)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # dead, and left for its owner to find
     assert guarded.run(ALIVE).table.num_rows == 1
     assert guarded._free.queue[0].pid != pid
 
