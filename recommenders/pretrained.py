@@ -89,8 +89,7 @@ class Pretrained:
         kernel, likely = pretrained_kernel(completion, alike, device=device)
         likeness = Likeness.fit(history) if tasks > 2 and history.described else None
         if likeness is not None and likeness.names:
-            far = [likeness.distance(history.described_task(t)) for t in history.tasks]
-            near = np.array([_near(row, i) for i, row in enumerate(far)])
+            near = np.array([_near(row, i) for i, row in enumerate(likeness.among())])
             by_likeness, likelier = pretrained_kernel(completion, near, device=device)
             if likelier > likely:
                 kernel, likely = by_likeness, likelier

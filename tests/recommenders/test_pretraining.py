@@ -36,7 +36,7 @@ def told(rng, n, width=2, others=4):
 
 def value(theta, tasks, n):
     tensors = (torch.as_tensor(a) for a in _padded(tasks, n))
-    return _log_likelihood(torch.tensor(theta, dtype=torch.float64), *tensors).item()
+    return _log_likelihood(torch.tensor(theta, dtype=torch.float64), *tensors)[0].item()
 
 
 THETA = [-0.2, -0.7, -1.0, -1.6, -0.5, 0.3]
@@ -70,12 +70,12 @@ def test_padded_points_count_nothing():
 def test_its_gradient_is_that_of_finite_differences():
     rng = np.random.default_rng(2)
     tasks = [told(rng, n) for n in (9, 6)]
-    theta = torch.tensor(THETA, dtype=torch.float64, requires_grad=True)
+    theta = torch.tensor(THETA, dtype=torch.float64)
     tensors = (torch.as_tensor(a) for a in _padded(tasks, 9))
-    _log_likelihood(theta, *tensors).backward()
+    slope = _log_likelihood(theta, *tensors)[1]
     for i, step in enumerate(1e-5 * np.eye(len(THETA))):
         up, down = plainly(THETA + step, tasks), plainly(THETA - step, tasks)
-        assert theta.grad[i].item() == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
+        assert slope[i].item() == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
 
 
 def test_the_smooth_part_is_a_matern_kernel():
