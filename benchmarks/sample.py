@@ -2,7 +2,7 @@
 
     python -m benchmarks.sample --workers 2      # 40 minutes on 2 cores; run it again to resume
 
-Classification: 7 learners x 30 configs, 4 training sizes; regression: 8 x 12, whole training sets only.
+Classification: 7 learners x 30 configs, 4 training sizes; regression: 8 x 12, one size.
 One file per task and learner is written to the work folder, whole or not at all, so a killed run
 loses at most the pairs it was at. Seeds are fixed; seconds are of the machine that ran it.
 """

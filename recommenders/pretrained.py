@@ -23,6 +23,7 @@ from recommenders.evidence import CLOSE, SHARE, Evidence
 from recommenders.likeness import Likeness
 from recommenders.past import Past, outside, past
 from recommenders.pretraining import Kernel, moments, pretrained_kernel, scores
+from recommenders.ranges import student
 from recommenders.regret import extremes
 
 NEAR = 0.1
@@ -333,8 +334,6 @@ def _pairs(
     low: Floats, width: Floats, weight: Floats, loss: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Pairs of a best loss and a range, and the logarithm of how likely each is, each (pairs,)."""
-    from scipy.stats import t as student
-
     seen, best = float(np.ptp(loss)), float(loss.min())
     logs = np.log(width)
     least = max(float(logs.min()) - 1, np.log(seen / 1.5 + 1e-12))
@@ -345,7 +344,7 @@ def _pairs(
     offset = best - below * unit
     heavy = np.argsort(-weight, kind="stable")[:200]
     low, width, logs = low[heavy], width[heavy], logs[heavy]
-    near = student.pdf((offset[:, None] - low) / (0.1 * width), 2) / (0.1 * width)
-    near *= student.pdf((np.log(unit)[:, None] - logs) / 0.3, 2)
+    near = student((offset[:, None] - low) / (0.1 * width)) / (0.1 * width)
+    near *= student((np.log(unit)[:, None] - logs) / 0.3)
     prior: Floats = np.log(near @ weight[heavy] + 1e-300) + np.log(cell)
     return offset, unit, prior

@@ -134,7 +134,9 @@ def _log_likelihood(
     norm = a.square().sum(-1)
     square = norm[:, :, None] + norm[:, None, :] - 2 * (a @ a.mT)
     s = square.clamp_min_(0.0).mul_(5).add_(1e-12).sqrt_()
-    bell = (-s).exp_().mul_(own).mul_(there[:, :, None]).mul_(there[:, None, :])  # own exp(-s)
+    bell = (-s).exp_().mul_(own)  # own exp(-s)
+    if not bool(there.all()):
+        bell.mul_(there[:, :, None]).mul_(there[:, None, :])
     smooth = (s.square() / 3).add_(s).add_(1.0).mul_(bell)
     k = (part * shared).add_(smooth)
     k.diagonal(dim1=-2, dim2=-1).add_(torch.where(there > 0, noise + 1e-3, 1.0))
@@ -146,11 +148,13 @@ def _log_likelihood(
     # With W = (alpha alpha' - K^-1) / 2 the derivative in a parameter of K is sum(W * dK).
     w = torch.cholesky_inverse(factor).neg_().baddbmm_(alpha, alpha.mT).mul_(0.5)
     own_noise = noise * (w.diagonal(dim1=-2, dim2=-1) * there).sum()
-    four = [trust * (alpha[..., 0] * mean).sum(), part * (w * shared).sum(), (w * smooth).sum()]
+    flat = w.flatten()
+    of_shared, of_smooth = flat @ shared.flatten(), flat @ smooth.flatten()
+    three = [trust * (alpha[..., 0] * mean).sum(), part * of_shared, of_smooth]
     # dk / dlog scale_j = 5/3 own (1 + s) exp(-s) (x_j - x'_j)^2 / scale_j^2
-    v = s.add_(1.0).mul_(bell).mul_(5 / 3).mul_(w)
-    scale = 2 * ((v.sum(-1)[..., None] * a.square()).sum((0, 1)) - (a * (v @ a)).sum((0, 1)))
-    return value, torch.cat([torch.stack([*four, own_noise]), scale])
+    v = s.add_(1.0).mul_(bell).mul_(w)
+    scale = 10 / 3 * ((v.sum(-1)[..., None] * a.square()).sum((0, 1)) - (a * (v @ a)).sum((0, 1)))
+    return value, torch.cat([torch.stack([*three, own_noise]), scale])
 
 
 Told = tuple[Floats, Floats, Floats, Floats]

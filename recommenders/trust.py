@@ -31,6 +31,10 @@ data sets was 0.075 with all 20 tasks of 10 of them and 0.073 with one of each, 
 independent the 20 seemed to have 0.052. With 10 data sets TabRepo's real past (ROC AUC) was 1.2
 standard errors better than nothing, less than one that was shuffled; with 20 it is 2.7."""
 
+SLACK = 1.5
+"""Where no task has so many times as many configurations none is cut: what the members fitted to
+each task of the whole past then serves for judging them too."""
+
 POWER = 4.0
 """How fast trust grows with skill."""
 
@@ -44,6 +48,10 @@ PRIOR = {"pretrained": 3.0}
 as tasks agree and searches by itself where they do not; on the sets of `benchmarks/recommenders.py`
 a vote in which all began alike was worse than it alone (mean regret of the four with peers after 5,
 10, 20: 0.027, 0.016, 0.008; alone 0.024, 0.012, 0.007)."""
+
+GROWN = 1.25
+"""A lesson stands until the past is so many times as large: judging takes several times as long as
+fitting all members, and some more tasks change its result by less than its own standard error."""
 
 LEAST = 0.02
 """The share of the greatest trust that the search without transfer has at least."""
@@ -102,15 +110,31 @@ class Lesson:
     Args:
         trust: Phase to member to share of trust.
         correction: Phase to the correction of what members say.
+        tasks: Those of the past that was judged on; none where nothing could be judged.
+        results: How many that past had.
     """
 
     trust: Mapping[str, Mapping[str, float]]
     correction: Mapping[str, Correction]
+    tasks: tuple[str, ...] = ()
+    results: int = 0
 
     @classmethod
     def of(cls, trust: Mapping[str, float]) -> Self:
         """The same trust in every phase, nothing to correct."""
         return cls(dict.fromkeys(PHASES, trust), dict.fromkeys(PHASES, Correction()))
+
+    def holds(self, history: History) -> bool:
+        """Whether it may stand for judging anew on a past that has grown since.
+
+        It may while all its tasks are still there (it knows nothing of a task that is left out),
+        and neither tasks nor results are more than `GROWN` times as many.
+        """
+        return (
+            0 < len(self.tasks) <= len(history.tasks) <= GROWN * len(self.tasks)
+            and len(history) <= GROWN * self.results
+            and set(self.tasks) <= set(history.tasks)
+        )
 
 
 def phase(n: int) -> str:
@@ -162,6 +186,8 @@ def _learnt(history: History, members: Mapping[str, Family], seed: int) -> Lesso
             for now, row in zip(PHASES, shares.T, strict=True)
         },
         {now: Correction.fit(said[said[:, 0] == i, 1:]) for i, now in enumerate(PHASES)},
+        history.tasks,
+        len(history),
     )
 
 
@@ -230,10 +256,11 @@ def _small(history: History) -> History:
     new = np.ones(len(order), bool)  # the first of each task and config: budgets stay together
     new[1:] = (task[1:] != task[:-1]) | (np.diff(small.config[order]) != 0)
     nth = np.cumsum(new)
-    first = nth[np.searchsorted(task, np.arange(len(small.tasks)))[task]]
-    rows = np.sort(order[nth - first < CONFIGS])
-    if len(rows) == len(small):
-        return small
+    nth -= nth[np.searchsorted(task, np.arange(len(small.tasks)))[task]]  # of its task, from 0
+    most = CONFIGS if nth.max(initial=0) >= SLACK * CONFIGS else len(order)
+    rows = np.sort(order[nth < most])
+    if len(rows) == len(history):
+        return history
     # Configs that are run on none of these are not known either: none is encoded or completed.
     ran, config = np.unique(small.config[rows], return_inverse=True)
     few = replace(small.at(rows), config=config.astype(np.int32))
