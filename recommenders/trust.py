@@ -253,14 +253,14 @@ def _small(history: History) -> History:
     new = np.ones(len(order), bool)  # the first of each task and config: budgets stay together
     new[1:] = (task[1:] != task[:-1]) | (np.diff(small.config[order]) != 0)
     nth = np.cumsum(new)
-    nth -= nth[np.searchsorted(task, np.arange(len(small.tasks)))[task]]  # of its task, from 0
-    rows = np.sort(order[nth < CONFIGS])
+    first = nth[np.searchsorted(task, np.arange(len(small.tasks)))[task]]
+    rows = np.sort(order[nth - first < CONFIGS])
     if len(rows) == len(small):
         return small
     # Configs that are run on none of these are not known either: none is encoded or completed.
     ran, config = np.unique(small.config[rows], return_inverse=True)
     few = replace(small.at(rows), config=config.astype(np.int32))
-    return replace(few, configs=small.configs.take(ran))
+    return replace(few, configs=small.configs.take(ran.tolist()))
 
 
 def _drawn(name: str) -> bytes:
