@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.lessons import keep_lesson, kept_lesson
 from metadb.errors import MetadbError
 from metadb.store import Store
 from recommenders import family
@@ -40,7 +41,8 @@ def fitted(
 
     What is kept is known by all that decides it: the evaluations and meta-features learnt from, the
     seed, and the recommender's own source. A folder that was damaged, or that this user may not
-    write, only costs the time to learn again.
+    write, only costs the time to learn again. Where the store has changed, what `auto` learnt by
+    judging its members stands as long as `Lesson.holds` says; the members learn from all there is.
 
     Args:
         say: Told of what takes long.
@@ -61,12 +63,27 @@ def fitted(
                 folder.touch()
             return kept
         shutil.rmtree(folder, ignore_errors=True)  # damaged
-    if name == "auto":
-        say("judging recommenders on this store's own tasks; what comes of it is kept")
     start = time.perf_counter()
-    learnt = learner.fit(history, seed=seed)
+    if name == "auto":
+        learnt: Recommender = _auto(store, history, seed, f"{origin(learner)} {seed}", say)
+    else:
+        learnt = learner.fit(history, seed=seed)
     if time.perf_counter() - start > SLOW_S and Path(store.path).is_dir():
         _keep(learnt, folder, store, name)
+    return learnt
+
+
+def _auto(
+    store: Store, history: History, seed: int, decides: str, say: Callable[[str], object]
+) -> Recommender:
+    from recommenders.auto import Auto
+
+    lesson = kept_lesson(store, history, decides)
+    if lesson is not None:
+        return Auto.fit(history, seed=seed, lesson=lesson)
+    say("judging recommenders on this store's own tasks; what comes of it is kept")
+    learnt = Auto.fit(history, seed=seed)
+    keep_lesson(store, history, decides, learnt.lesson)
     return learnt
 
 

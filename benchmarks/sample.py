@@ -1,7 +1,8 @@
-"""Make `data/sample`: 7 learners x 30 configs on every sample task, 3 folds, 4 training sizes.
+"""Make `data/sample` and `data/regression`: every learner's configs on every sample task, 3 folds.
 
-    python -m benchmarks.sample --workers 2      # 35 minutes on 2 cores; run it again to resume
+    python -m benchmarks.sample --workers 2      # 40 minutes on 2 cores; run it again to resume
 
+Classification: 7 learners x 30 configs, 4 training sizes; regression: 8 x 12, one size.
 One file per task and learner is written to the work folder, whole or not at all, so a killed run
 loses at most the pairs it was at. Seeds are fixed; seconds are of the machine that ran it.
 """
@@ -15,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +26,53 @@ import pyarrow.parquet as pq
 
 from benchmarks.sample_files import assemble
 from benchmarks.sample_tasks import SampleTask, sample_tasks
-from optimizers.learners import LEARNERS, classifier_space, pipeline
+from optimizers.learners import KINDS, pipeline, space_of
+from optimizers.scoring import SCORES, Predicted
 
-CONFIGS_PER_LEARNER = 30
 FOLDS = 3
-FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 SEED = 0
 WORK = Path(__file__).parent / ".work" / "sample"
 
 
-def sample_configs() -> dict[str, list[dict[str, Any]]]:
-    """Per learner its default and 29 random draws from the space, the same for every task."""
-    space = classifier_space()
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the tasks of a kind are run.
+
+    Args:
+        configs: Of each learner.
+        fractions: Of the training rows.
+        scores: Those that are kept.
+    """
+
+    configs: int
+    fractions: tuple[float, ...]
+    scores: tuple[str, ...]
+
+
+PLANS = {
+    "classification": Plan(30, (0.125, 0.25, 0.5, 1.0), ("accuracy", "balanced_accuracy")),
+    "regression": Plan(12, (1.0,), ("rmse", "mae", "r2")),
+}
+
+
+def sample_configs(kind: str) -> dict[str, list[dict[str, Any]]]:
+    """Per learner its default, then random draws from the space, the same for every task."""
+    space, n = space_of(kind), PLANS[kind].configs
     space.seed(SEED)
-    drawn: dict[str, list[dict[str, Any]]] = {name: [_default(name)] for name in LEARNERS}
-    while any(len(configs) < CONFIGS_PER_LEARNER for configs in drawn.values()):
+    drawn: dict[str, list[dict[str, Any]]] = {n: [_default(kind, n)] for n in KINDS[kind][1]}
+    while any(len(configs) < n for configs in drawn.values()):
         for configuration in space.sample_configuration(100):
             config = _plain(configuration)
             configs = drawn[config["learner"]]
-            if len(configs) < CONFIGS_PER_LEARNER and config not in configs:
+            if len(configs) < n and config not in configs:
                 configs.append(config)
     return drawn
 
 
-def _default(name: str) -> dict[str, Any]:
+def _default(kind: str, name: str) -> dict[str, Any]:
     from ConfigSpace.util import deactivate_inactive_hyperparameters
 
-    space = classifier_space()
+    space = space_of(kind)
     values = {h.name: h.default_value for h in space.values()} | {"learner": name}
     return _plain(deactivate_inactive_hyperparameters(values, space))
 
@@ -64,53 +86,54 @@ def _plain(configuration: Any) -> dict[str, Any]:
     return plain
 
 
-def splits(y: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def splits(task: SampleTask) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Fold number, training rows in a random order (so that a prefix is a sample), test rows."""
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
-    for fold, (train, test) in enumerate(folds.split(np.zeros(len(y)), y)):
+    folds = StratifiedKFold if task.kind == "classification" else KFold
+    parted = folds(FOLDS, shuffle=True, random_state=SEED).split(np.zeros(len(task.y)), task.y)
+    for fold, (train, test) in enumerate(parted):
         yield fold, np.random.default_rng(SEED + fold).permutation(train), test
 
 
 def evaluate(task: SampleTask, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One row per fold and training fraction; a fit that raises is a row with status `failed`."""
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score
-
-    x = task.x.to_numpy()
-    for fold, train, test in splits(task.y):
-        for fraction in FRACTIONS:
+    x, plan = task.x.to_numpy(), PLANS[task.kind]
+    for fold, train, test in splits(task):
+        for fraction in plan.fractions:
             rows = train[: max(2, round(fraction * len(train)))]
             row: dict[str, Any] = {"task": task.name, "config": json.dumps(config, sort_keys=True)}
             row |= {"fold": fold, "fraction": fraction, "status": "ok"}
             start = time.perf_counter()
             try:
-                model = pipeline(config, seed=SEED).fit(x[rows], task.y[rows])
+                model = pipeline(config, kind=task.kind, seed=SEED).fit(x[rows], task.y[rows])
                 fitted = time.perf_counter()
-                predicted = model.predict(x[test])
+                said = model.predict(x[test])
                 row |= {"fit_s": fitted - start, "predict_s": time.perf_counter() - fitted}
-                row["accuracy"] = accuracy_score(task.y[test], predicted)
-                row["balanced_accuracy"] = balanced_accuracy_score(task.y[test], predicted)
+                if not np.isfinite(said).all():
+                    raise ValueError("a prediction is no number")
+                predicted = Predicted(task.y[test], said)
+                row |= {name: SCORES[task.kind][name](predicted) for name in plan.scores}
             except ValueError as error:
                 row |= {"status": "failed", "fit_s": time.perf_counter() - start}
                 row["error"] = str(error).splitlines()[0][:200]
             yield row
 
 
-SCHEMA = pa.schema(
-    [
-        ("task", pa.string()),
-        ("config", pa.string()),
-        ("fold", pa.int32()),
-        ("fraction", pa.float64()),
-        ("status", pa.string()),
-        ("accuracy", pa.float64()),
-        ("balanced_accuracy", pa.float64()),
-        ("fit_s", pa.float64()),
-        ("predict_s", pa.float64()),
-        ("error", pa.string()),
-    ]
-)
+def schema(kind: str) -> pa.Schema:
+    """The columns of a file of the work folder."""
+    measured = (*PLANS[kind].scores, "fit_s", "predict_s")
+    return pa.schema(
+        [
+            ("task", pa.string()),
+            ("config", pa.string()),
+            ("fold", pa.int32()),
+            ("fraction", pa.float64()),
+            ("status", pa.string()),
+            *((name, pa.float64()) for name in measured),
+            ("error", pa.string()),
+        ]
+    )
 
 
 def run_pair(task: SampleTask, configs: list[dict[str, Any]], target: Path) -> int:
@@ -121,7 +144,7 @@ def run_pair(task: SampleTask, configs: list[dict[str, Any]], target: Path) -> i
         warnings.simplefilter("ignore")
         rows = [row for config in configs for row in evaluate(task, config)]
     part = target.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), part)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema(task.kind)), part)
     part.replace(target)
     return len(rows)
 
@@ -132,21 +155,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--kinds", nargs="+", choices=PLANS, default=list(PLANS))
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    configs = sample_configs()
     pending = []
-    for task in sample_tasks():
-        for learner in LEARNERS:
-            target = arguments.work / f"{task.name}--{learner}.parquet"
-            if not target.exists():
-                pending.append((task, configs[learner], target))
+    for kind in arguments.kinds:
+        (arguments.work / kind).mkdir(parents=True, exist_ok=True)
+        configs = sample_configs(kind)
+        for task in sample_tasks(kind):
+            for learner, chosen in configs.items():
+                target = arguments.work / kind / f"{task.name}--{learner}.parquet"
+                if not target.exists():
+                    pending.append((task, chosen, target))
     with ProcessPoolExecutor(arguments.workers) as pool, Progress() as progress:
         bar = progress.add_task("task x learner", total=len(pending))
         for future in as_completed(pool.submit(run_pair, *pair) for pair in pending):
             future.result()
             progress.advance(bar)
-    assemble(arguments.work)
+    for kind in arguments.kinds:
+        assemble(arguments.work / kind, kind, PLANS[kind].scores)
 
 
 if __name__ == "__main__":

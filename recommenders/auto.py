@@ -80,8 +80,9 @@ class Auto:
     **Of concern.** A past task that ran only configurations with other hyperparameters than the
     candidates' is left out, and the rest are learnt from anew.
 
-    Cost: fitting and judging all members, some seconds, remembered for a history; then the sum of
-    theirs.
+    Cost: fitting all members, some seconds; judging them, some times that, remembered for a history
+    (and by `metadb tune` and `recommend` in the store, until it has grown by a quarter:
+    `Lesson.holds`); then the sum of theirs.
     """
 
     history: History
@@ -90,15 +91,21 @@ class Auto:
     seed: int = 0
 
     @classmethod
-    def fit(cls, history: History, *, seed: int = 0) -> Self:
-        """Fit and judge the members."""
+    def fit(cls, history: History, *, seed: int = 0, lesson: Lesson | None = None) -> Self:
+        """Fit and judge the members.
+
+        Args:
+            lesson: What judging taught before, in place of judging anew; it must know all members.
+        """
         few = len(history.tasks) <= MANY
         families = {name: one for name, one in MEMBERS.items() if few or name != "rgpe"}
         if not len(history):
             alone = {"cold": Cold.fit(history, seed=seed)}
             return cls(history, alone, Lesson.of({"cold": 1.0}), seed)
         members = {name: one.fit(history, seed=seed) for name, one in families.items()}
-        return cls(history, members, learnt(history, families, seed=seed), seed)
+        if lesson is None or not all(set(t) == set(members) for t in lesson.trust.values()):
+            lesson = learnt(history, families, seed=seed)
+        return cls(history, members, lesson, seed)
 
     def recommend(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from metadb.protocols import Floats
 from recommenders.candidates import Places, Pool
 from recommenders.regret import regret_within
 from recommenders.remembered import Remembered
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestRegressor
 
 TREES = 50
 
@@ -151,7 +148,7 @@ def _additive(regret: Floats) -> Floats:
 
 
 _fitted: Remembered[Completion] = Remembered(8, 512_000_000, lambda made: made.regret.nbytes)
-_forests: Remembered[RandomForestRegressor] = Remembered(256, 1 << 40, lambda made: 0)
+_forests: Remembered[tuple[Any, ...]] = Remembered(256, 1 << 40, lambda made: 0)
 _predictions: Remembered[Floats] = Remembered(1 << 16, 256_000_000, lambda made: made.nbytes)
 
 
@@ -175,17 +172,28 @@ def _digest(x: Floats, regret: Floats, seed: int) -> bytes:
     return hashed.digest()
 
 
-def _forest(x: Floats, regret: Floats, seed: int) -> RandomForestRegressor:
-    from sklearn.ensemble import RandomForestRegressor
+def _forest(x: Floats, regret: Floats, seed: int) -> tuple[Any, ...]:
+    """The trees of scikit-learn's `RandomForestRegressor`, grown one by one, (trees,).
 
-    forest = RandomForestRegressor(TREES, max_features=0.5, random_state=seed, n_jobs=1)
-    forest.fit(x, regret)
-    return forest
+    Of a few hundred results its cloning and checking of estimators takes far longer than growing.
+    """
+    from sklearn import config_context
+    from sklearn.tree import DecisionTreeRegressor
+
+    rng, n = np.random.RandomState(seed), len(regret)
+    single, y = np.ascontiguousarray(x, np.float32), np.ascontiguousarray(regret[:, None], float)
+    grown = []
+    with config_context(skip_parameter_validation=True):
+        for of_tree in [int(rng.randint(np.iinfo(np.int32).max)) for _ in range(TREES)]:
+            drawn = np.random.RandomState(of_tree).randint(0, n, n)
+            tree = DecisionTreeRegressor(max_features=0.5, random_state=of_tree)
+            tree.fit(single, y, np.bincount(drawn, minlength=n), check_input=False)
+            grown.append(tree.tree_)
+    return tuple(grown)
 
 
-def _mean_of_trees(forest: RandomForestRegressor, x: Floats) -> Floats:
-    """As `forest.predict`, without its threads, which take longer than the trees, (n,)."""
+def _mean_of_trees(forest: tuple[Any, ...], x: Floats) -> Floats:
+    """As the forest's own `predict`, (n,)."""
     single = np.ascontiguousarray(x, np.float32)
-    votes = [tree.tree_.predict(single).ravel() for tree in forest.estimators_]
-    mean: Floats = np.mean(votes, axis=0, dtype=float)
+    mean: Floats = np.mean([tree.predict(single).ravel() for tree in forest], axis=0, dtype=float)
     return mean

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from metadb.errors import InvalidRows
 from metadb.protocols import Floats
+from recommenders.few_points import FEW, climbed
 from recommenders.matern import Hyperparameters, Points, Prior, log_likelihood, matern52, maximise
 
 if TYPE_CHECKING:
@@ -259,9 +260,12 @@ def _found(
 ) -> Hyperparameters:
     """Hyperparameters of greatest posterior density, some tasks at a time."""
     x, y, mask = few
+    if len(x) == 1 and mask.sum() <= FEW and device == "cpu":
+        theta = climbed(x[0, mask[0]], y[0, mask[0]], prior, steps)
+        return Hyperparameters.of(np.round(theta[None], 6))
     pieces = _pieces(len(x), x.shape[1] ** 2)
-    theta = [
+    found = [
         maximise(Points.of(x[rows], y[rows], mask[rows], device), prior, steps=steps).theta
         for rows in pieces
     ]
-    return Hyperparameters.of(np.concatenate([np.empty((0, len(prior.start))), *theta]))
+    return Hyperparameters.of(np.concatenate([np.empty((0, len(prior.start))), *found]))

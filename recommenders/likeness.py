@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +73,12 @@ class Likeness:
     places: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
-        """Choose and scale the meta-features of the tasks of a history."""
+    def fit(cls, history: History) -> Likeness:
+        """Choose and scale the meta-features of the tasks of a history; remembered for it."""
+        return _fitted.get((history,), lambda: cls._of(history))
+
+    @classmethod
+    def _of(cls, history: History) -> Likeness:
         enough = max(2, KNOWN * len(history.tasks))
         rungs = {}  # name to the values that are known, in order
         for name in sorted(history.described):
@@ -104,8 +107,15 @@ class Likeness:
         """
         return _distances.get((self, task), lambda: self._distance(task))
 
+    def among(self) -> Floats:
+        """The distance of each past task (a row) to each, as `distance` has it, (tasks, tasks)."""
+        return _amongs.get((self,), lambda: np.array([self._far(place) for place in self.places]))
+
     def _distance(self, task: Task) -> Floats:
-        place = self.place(task)  # (names,)
+        return self._far(self.place(task))
+
+    def _far(self, place: Floats) -> Floats:
+        """The distance of each past task to a place (names,), (tasks,)."""
         weight = self._weights(~np.isnan(place))  # (names,)
         there = ~np.isnan(self.places)  # (tasks, names)
         gap = np.where(there & (weight > 0), np.abs(self.places - place), 0.0)  # (tasks, names)
@@ -146,6 +156,8 @@ class Likeness:
         return np.column_stack([np.where(unknown, 0.5, places), *shares])
 
 
+_fitted: Remembered[Likeness] = Remembered(8, 64_000_000, lambda made: made.places.nbytes)
+_amongs: Remembered[Floats] = Remembered(8, 64_000_000, lambda made: made.nbytes)
 _distances: Remembered[Floats] = Remembered(64, 16_000_000, lambda made: made.nbytes)
 
 

@@ -205,20 +205,24 @@ def _climbed(points: Points, prior: Prior, steps: int) -> Tensor:
 
     centre, sd = points.tensor(prior.centre), points.tensor(prior.sd)
     theta = points.tensor(np.tile(prior.start, (len(points.x), 1))).clone()  # (b, p)
-    low, high = points.tensor(_bounds(len(prior.start)))
+    low, high = points.tensor(bounds(len(prior.start)))
     first, second = torch.zeros_like(theta), torch.zeros_like(theta)
-    largest = max(_RATE, 2 * _REACH / max(steps, 1))
-    for step in range(1, steps + 1):
+    for step, rate in enumerate(rates(steps), 1):
         gradient = log_likelihood(points, theta)[1] - (theta - centre) / sd.square()
         first = 0.9 * first + 0.1 * gradient
         second = 0.99 * second + 0.01 * gradient.square()
         along = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-12)
-        rate = largest * 0.5 * (1 + np.cos(np.pi * (step - 1) / steps))
         theta = (theta + rate * along).clamp(low, high)
     return theta
 
 
-def _bounds(p: int) -> Floats:
+def rates(steps: int) -> Floats:
+    """The size of each step, shrinking to nothing, (steps,)."""
+    largest = max(_RATE, 2 * _REACH / max(steps, 1))
+    return np.asarray(largest * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / max(steps, 1))))
+
+
+def bounds(p: int) -> Floats:
     """Outside of which no hyperparameter is looked for, (2, p)."""
     low = np.concatenate([np.full(p - 3, np.log(1e-2)), [np.log(1e-2), np.log(1e-6), -3.0]])
     high = np.concatenate([np.full(p - 3, np.log(1e4)), [np.log(1e2), np.log(4.0), 3.0]])
@@ -247,7 +251,7 @@ def sought(
     x, y, mask = (t.expand(r, *t.shape[1:]) for t in (points.x, points.y, points.mask))
     many = Points(x, y, mask)
     centre, sd = many.tensor(prior.centre), many.tensor(prior.sd)
-    low, high = _bounds(p)
+    low, high = bounds(p)
     to = torch.as_tensor(spread(np.arange(p), groups), device=x.device)
 
     def density(flat: Floats) -> tuple[Tensor, Tensor]:
@@ -266,9 +270,9 @@ def sought(
 
     with torch.inference_mode():
         begin = np.clip(starts, low, high).ravel()
-        bounds = list(zip(np.tile(low, r), np.tile(high, r), strict=True))
+        within = list(zip(np.tile(low, r), np.tile(high, r), strict=True))
         options = {"maxiter": iterations, "ftol": 1e-6}
-        found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=within, options=options)
         value = density(found.x)[0].cpu().numpy()
     # The last digits hang on the machine's arithmetic; rounded, they do not.
     return np.asarray(np.round(found.x.reshape(r, p)[int(np.argmax(value))], 6))

@@ -23,6 +23,7 @@ from recommenders.evidence import CLOSE, SHARE, Evidence
 from recommenders.likeness import Likeness
 from recommenders.past import Past, outside, past
 from recommenders.pretraining import Kernel, moments, pretrained_kernel, scores
+from recommenders.ranges import student
 from recommenders.regret import extremes
 
 NEAR = 0.1
@@ -89,8 +90,7 @@ class Pretrained:
         kernel, likely = pretrained_kernel(completion, alike, device=device)
         likeness = Likeness.fit(history) if tasks > 2 and history.described else None
         if likeness is not None and likeness.names:
-            far = [likeness.distance(history.described_task(t)) for t in history.tasks]
-            near = np.array([_near(row, i) for i, row in enumerate(far)])
+            near = np.array([_near(row, i) for i, row in enumerate(likeness.among())])
             by_likeness, likelier = pretrained_kernel(completion, near, device=device)
             if likelier > likely:
                 kernel, likely = by_likeness, likelier
@@ -334,8 +334,6 @@ def _pairs(
     low: Floats, width: Floats, weight: Floats, loss: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Pairs of a best loss and a range, and the logarithm of how likely each is, each (pairs,)."""
-    from scipy.stats import t as student
-
     seen, best = float(np.ptp(loss)), float(loss.min())
     logs = np.log(width)
     least = max(float(logs.min()) - 1, np.log(seen / 1.5 + 1e-12))
@@ -346,7 +344,7 @@ def _pairs(
     offset = best - below * unit
     heavy = np.argsort(-weight, kind="stable")[:200]
     low, width, logs = low[heavy], width[heavy], logs[heavy]
-    near = student.pdf((offset[:, None] - low) / (0.1 * width), 2) / (0.1 * width)
-    near *= student.pdf((np.log(unit)[:, None] - logs) / 0.3, 2)
+    near = student((offset[:, None] - low) / (0.1 * width)) / (0.1 * width)
+    near *= student((np.log(unit)[:, None] - logs) / 0.3)
     prior: Floats = np.log(near @ weight[heavy] + 1e-300) + np.log(cell)
     return offset, unit, prior

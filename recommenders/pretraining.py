@@ -97,18 +97,22 @@ def pretrained_kernel(
         return Kernel(1.0, 1.0, 0.3, np.full(width, np.exp(usual)), 0.1), -np.inf
     n = max(len(z) for _, z, _, _ in told)
     x, z, mean, shared, there = (torch.as_tensor(a, device=device) for a in _padded(told, n))
-    start = torch.tensor([0.0, -0.5, -1.2, -1.5, *[usual] * width], dtype=z.dtype, device=device)
-    sd = torch.tensor([0.5, 2.0, 2.0, 2.0, *[1.0] * width], dtype=z.dtype, device=device)
-    theta, first, second = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
+    start = [0.0, -0.5, -1.2, -1.5, *[usual] * width]
+    theta = torch.tensor(start, dtype=torch.float64, device=device)
+    centre = theta.clone()
+    sd = torch.tensor([0.5, 2.0, 2.0, 2.0] + [1.0] * width, dtype=torch.float64, device=device)
+    first, second = torch.zeros_like(centre), torch.zeros_like(centre)
     with torch.inference_mode():  # the gradient is in closed form: nothing is to be recorded
-        for step in range(1, STEPS + 1):  # Adam: Kingma, Ba 2015
-            value, slope = _log_likelihood(theta, x, z, mean, shared, there)
-            off = (theta - start) / sd
-            value, slope = value - off.square().sum() / 2, slope - off / sd
+        for step in range(1, STEPS + 1):  # Adam (Kingma, Ba 2015); torch's own loads its compiler
+            value, along = _log_likelihood(theta, x, z, mean, shared, there)
+            off = (theta - centre) / sd
+            value = value - off.square().sum() / 2
+            slope = off / sd - along
             first = 0.9 * first + 0.1 * slope
             second = 0.999 * second + 0.001 * slope.square()
-            along = (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
-            theta = theta + RATE * 0.5 * (1 + np.cos(np.pi * (step - 1) / STEPS)) * along
+            move = (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
+            rate = RATE * 0.5 * (1 + np.cos(np.pi * (step - 1) / STEPS))
+            theta = theta - rate * move
     found = np.exp(np.round(theta.cpu().numpy(), 6))
     kernel = Kernel(
         float(found[0]), float(found[1]), float(found[2]), found[4:], float(found[3]) + 1e-3
@@ -119,40 +123,38 @@ def pretrained_kernel(
 def _log_likelihood(
     theta: Tensor, x: Tensor, z: Tensor, mean: Tensor, shared: Tensor, there: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Summed over tasks, and its gradient in theta (4 + width,), in closed form.
+    """Summed over tasks, and its gradient in theta (4 + width,), in closed form as in `matern`.
 
-    Padded points have variance 1 and nothing to explain. With alpha = K^-1 off and
-    W = (alpha alpha' - K^-1) / 2, the derivative in a parameter of K is sum(W * dK), as in
-    `matern.log_likelihood`.
+    Padded points have variance 1 and nothing to explain; `shared` is 0 there.
     """
     import torch
 
     trust, part, own, noise = theta[:4].exp()
     a = x / theta[4:].exp()
     norm = a.square().sum(-1)
-    square = (norm[:, :, None] + norm[:, None, :]).sub_(2 * (a @ a.mT))
-    s = square.clamp_min_(0.0).mul_(5).sqrt_()
-    bell = (-s).exp_().mul_(own)
-    smooth = (s.square() / 3).add_(s).add_(1.0).mul_(bell)  # (tasks, n, n)
-    k = (part * shared + smooth).mul_(there[:, :, None]).mul_(there[:, None, :])
+    square = norm[:, :, None] + norm[:, None, :] - 2 * (a @ a.mT)
+    s = square.clamp_min_(0.0).mul_(5).add_(1e-12).sqrt_()
+    bell = (-s).exp_().mul_(own)  # own exp(-s)
+    if not bool(there.all()):
+        bell.mul_(there[:, :, None]).mul_(there[:, None, :])
+    smooth = (s.square() / 3).add_(s).add_(1.0).mul_(bell)
+    k = (part * shared).add_(smooth)
     k.diagonal(dim1=-2, dim2=-1).add_(torch.where(there > 0, noise + 1e-3, 1.0))
     factor = torch.linalg.cholesky(k)
     off = ((z - trust * mean) * there)[..., None]
     alpha = torch.cholesky_solve(off, factor)
-    value = -0.5 * (off * alpha).sum() - factor.diagonal(dim1=-2, dim2=-1).log().sum()
-
+    logdet = factor.diagonal(dim1=-2, dim2=-1).log().sum()
+    value = -0.5 * (off * alpha).sum() - logdet
+    # With W = (alpha alpha' - K^-1) / 2 the derivative in a parameter of K is sum(W * dK).
     w = torch.cholesky_inverse(factor).neg_().baddbmm_(alpha, alpha.mT).mul_(0.5)
-    w.mul_(there[:, :, None]).mul_(there[:, None, :])
+    own_noise = noise * (w.diagonal(dim1=-2, dim2=-1) * there).sum()
+    flat = w.flatten()
+    of_shared, of_smooth = flat @ shared.flatten(), flat @ smooth.flatten()
+    three = [trust * (alpha[..., 0] * mean).sum(), part * of_shared, of_smooth]
     # dk / dlog scale_j = 5/3 own (1 + s) exp(-s) (x_j - x'_j)^2 / scale_j^2
-    v = s.add_(1.0).mul_(bell).mul_(5 / 3).mul_(w)
-    scale = 2 * ((v.sum(-1)[..., None] * a.square()) - a * (v @ a)).sum((0, 1))
-    parts = [
-        trust * (alpha[..., 0] * there * mean).sum(),
-        part * (w * shared).sum(),
-        (w * smooth).sum(),
-        noise * w.diagonal(dim1=-2, dim2=-1).sum(),
-    ]
-    return value, torch.cat([torch.stack(parts), scale])
+    v = s.add_(1.0).mul_(bell).mul_(w)
+    scale = 10 / 3 * ((v.sum(-1)[..., None] * a.square()).sum((0, 1)) - (a * (v @ a)).sum((0, 1)))
+    return value, torch.cat([torch.stack([*three, own_noise]), scale])
 
 
 Told = tuple[Floats, Floats, Floats, Floats]

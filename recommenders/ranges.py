@@ -44,13 +44,17 @@ class Ranges:
 
     def pairs(self, loss: Floats) -> tuple[Floats, Floats, Floats]:
         """Best losses and ranges that fit what was seen, and log how likely, each (pairs,)."""
-        from scipy.stats import t as student
-
         seen, logs = float(np.ptp(loss)), np.log(self.width)
         least = max(float(logs.min()) - 1, np.log(seen / 1.5 + 1e-12))
         most = max(float(logs.max()) + 0.5, np.log(3 * seen + 1e-12))
         each = np.linspace(least, most, WIDTHS)
-        near = student.pdf((each[:, None] - logs) / 0.3, 2).mean(axis=1)
+        near = student((each[:, None] - logs) / 0.3).mean(axis=1)
         unit = np.repeat(np.exp(each), len(BELOW))
         likely: Floats = np.add.outer(np.log(near), np.log(np.gradient(BELOW))).ravel()
         return loss.min() - np.tile(BELOW, WIDTHS) * unit, unit, likely
+
+
+def student(x: Floats) -> Floats:
+    """The density of Student's t of 2 degrees of freedom."""
+    density: Floats = (2.0 + x * x) ** -1.5
+    return density

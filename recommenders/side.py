@@ -63,7 +63,7 @@ class Side:
         likeness = Likeness.fit(history)
         if not likeness.names:
             return None
-        far = np.array([likeness.distance(history.described_task(t)) for t in history.tasks])
+        far = likeness.among()
         far = np.minimum(np.where(np.isfinite(far), far, 1.0), 1.0)
         x = _some(completion, seed)  # (configs, tasks)
         gram = x.T @ x

@@ -79,6 +79,39 @@ def test_what_is_kept_is_read_and_not_learnt(filled: Store):
     assert got.recommend(NEW, 6) == other.recommend(NEW, 6)
 
 
+def test_a_store_that_grew_a_little_is_not_judged_anew(filled: Store):
+    """The members learn from the new task; what was judged stands until a quarter has come in."""
+    said: list[str] = []
+
+    def ask(without: int | None = None) -> Auto:
+        history = filled.history(SPACE)
+        if without is not None:
+            history = history.without(history.tasks[without])
+        found = fitted(filled, history, "auto", say=said.append)
+        assert isinstance(found, Auto)
+        return found
+
+    first = ask()
+    filled.add(block(10, n_tasks=1, configs=range(12)))
+    grown = ask()
+    assert len(said) == 1
+    assert grown.lesson == first.lesson
+    assert len(grown.history.tasks) == 5
+    assert first.lesson.tasks == first.history.tasks
+    filled.add(block(20, n_tasks=1, configs=range(12)))
+    assert len(ask().lesson.tasks) == 6  # 4 tasks grew to 6
+    assert len(said) == 2
+
+
+def test_a_lesson_knows_nothing_of_a_task_that_is_left_out(filled: Store):
+    history = filled.history(SPACE)
+    fitted(filled, history, "auto")
+    gone = history.tasks[0]
+    left = fitted(filled, history.without(gone), "auto")
+    assert isinstance(left, Auto)
+    assert gone not in left.lesson.tasks
+
+
 def test_what_is_learnt_fast_is_not_kept(filled: Store):
     fitted(filled, filled.history(SPACE), "random")
     assert folders(filled) == []

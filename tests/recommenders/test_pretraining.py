@@ -70,8 +70,9 @@ def test_padded_points_count_nothing():
 def test_its_gradient_is_that_of_finite_differences():
     rng = np.random.default_rng(2)
     tasks = [told(rng, n) for n in (9, 6)]
+    theta = torch.tensor(THETA, dtype=torch.float64)
     tensors = (torch.as_tensor(a) for a in _padded(tasks, 9))
-    slope = _log_likelihood(torch.tensor(THETA, dtype=torch.float64), *tensors)[1]
+    slope = _log_likelihood(theta, *tensors)[1]
     for i, step in enumerate(1e-5 * np.eye(len(THETA))):
         up, down = plainly(THETA + step, tasks), plainly(THETA - step, tasks)
         assert slope[i].item() == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-6)
