@@ -15,8 +15,8 @@ from hyperopt.fmin import generate_trial
 
 from api.hooks.hyperopt_space import (
     active,
+    both,
     config_of,
-    labels,
     to_search,
     to_space,
     values_of,
@@ -29,6 +29,8 @@ from metadb.protocols import Recommender
 from metadb.records import Config, Evaluation, Task
 
 if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
     from api.hooks.hyperopt_space import Label
     from metadb.store import Store
 
@@ -51,7 +53,7 @@ def warm_start(
     They count among `max_evals`, which must be more than they are.
 
     Args:
-        space: The search space of `fmin`; see `to_search` for a ConfigSpace.
+        space: The search space of `fmin`, or the ConfigSpace of which `to_search` made it.
         trials: Those of an earlier `fmin`, to be continued; default new ones. What they have is not
             sent again.
         observed: What was measured on this task before; it is not recommended again.
@@ -61,10 +63,10 @@ def warm_start(
     Raises:
         InvalidSpace: The search space has a distribution without bounds.
     """
-    trials, found = Trials() if trials is None else trials, labels(space)
-    target = to_space(space)
+    trials = Trials() if trials is None else trials
+    target, found = both(space)
     configs = [one.config for one in recommender.recommend(task, k, observed=observed)]
-    known = _configs_of(trials, found)
+    known = _configs_of(trials, target, found)
     report = project(configs, target, rename=rename, outside=outside, known=known)
     _insert(trials, [_trial(trials, config, found) for config in report.sent])
     return trials, report
@@ -83,11 +85,11 @@ def add_observed(
     added, for a moved one has another loss; failures and smaller budgets are left out.
 
     Args:
-        space: The search space of `fmin`.
+        space: As of `warm_start`.
     """
-    found = labels(space)
-    known = _configs_of(trials, found)
-    report, told = scored(observed, to_space(space), rename=rename, known=known)
+    target, found = both(space)
+    known = _configs_of(trials, target, found)
+    report, told = scored(observed, target, rename=rename, known=known)
     made = []
     for config, one in zip(report.sent, told, strict=True):
         trial = _trial(trials, config, found)
@@ -123,10 +125,7 @@ def record(
         InvalidMetric: The metric is better the higher: Hyperopt minimises.
         NotFound: A task id or metric that is not known.
     """
-    from ConfigSpace import ConfigurationSpace
-
-    mine = isinstance(space, ConfigurationSpace)
-    found = labels(to_search(space) if mine else space)
+    target, found = both(space)
     recorder = Recorder(
         store,
         task,
@@ -134,7 +133,7 @@ def record(
         study=study,
         metric=metric,
         lower=True,
-        space=space if mine else to_space(space),
+        space=target,
         rename=rename,
     )
     for trial in trials.trials:
@@ -153,8 +152,12 @@ def record(
     return recorder.lost
 
 
-def _configs_of(trials: Trials, found: Mapping[str, Label]) -> list[Config]:
-    return [config_of(trial["misc"]["vals"], found) for trial in trials.trials]
+def _configs_of(
+    trials: Trials, target: ConfigurationSpace, found: Mapping[str, Label]
+) -> tuple[Config, ...]:
+    """What the trials are, in the space."""
+    configs = [config_of(trial["misc"]["vals"], found) for trial in trials.trials]
+    return project(configs, target).sent
 
 
 def _trial(trials: Trials, config: Config, found: Mapping[str, Label]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def labels(space: Any) -> dict[str, Label]:
 def to_space(space: Any, *, name: str = "hyperopt") -> ConfigurationSpace:
     """A search space as a ConfigSpace: what is in an option of a choice is there on a condition.
 
-    A plain option is its own name. One that is a dict is named by what it has under the label of
+    A plain value is a constant. A plain option is its own name. One that is a dict is named by what it has under the label of
     its choice, or under a key that tells all options apart (`{"type": "svm", ...}`); any other by
     its index. A range with a step becomes an ordinal of its values.
 
@@ -76,6 +76,9 @@ def to_space(space: Any, *, name: str = "hyperopt") -> ConfigurationSpace:
             kind, its = (InCondition, values) if many else (EqualsCondition, values[0])
             parts.append(kind(made[label], made[parent], its))
         conditions.append(OrConjunction(*parts) if len(parts) > 1 else parts[0])
+    root = as_apply(space)
+    fixed = _fixed(root) if root.name == "dict" else {}
+    made |= {key: choice(key, [value]) for key, value in fixed.items() if key not in made}
     return space_from(name, made.values(), conditions)
 
 
@@ -107,6 +110,15 @@ def to_search(space: ConfigurationSpace) -> dict[str, Any]:
     for name in reversed(axes):  # children first; one that two options share is one node
         nodes[name] = _node(axes[name], below, nodes)
     return {name: nodes[name] for name in free}
+
+
+def both(space: Any) -> tuple[ConfigurationSpace, dict[str, Label]]:
+    """The ConfigSpace and the labels of a space in either form."""
+    from ConfigSpace import ConfigurationSpace
+
+    if isinstance(space, ConfigurationSpace):
+        return space, labels(to_search(space))
+    return to_space(space), labels(space)
 
 
 def active(drawn: Mapping[str, Any], space: ConfigurationSpace) -> Config:
@@ -258,4 +270,4 @@ def _joined(drawn: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-__all__ = ["active", "config_of", "labels", "to_search", "to_space", "values_of"]
+__all__ = ["active", "both", "config_of", "labels", "to_search", "to_space", "values_of"]

@@ -116,6 +116,7 @@ def add_observed(
 
 
 _TOLD = "metadb:observed:"
+_CLIPPED = 5e20  # what Nevergrad makes of an infinite loss, or of none
 
 
 class Record:
@@ -171,7 +172,8 @@ class Record:
         if candidate.uid.startswith(_TOLD):
             return
         config = candidate.kwargs if _is_keywords(candidate) else candidate.value
-        self._recorder.record(f"{self._study}/{candidate.uid}", config, float(loss))
+        value = float(loss) if loss < _CLIPPED else None
+        self._recorder.record(f"{self._study}/{candidate.uid}", config, value)
 
 
 def _is_keywords(parametrization: Any) -> bool:
