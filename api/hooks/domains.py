@@ -68,7 +68,7 @@ def known(space: Space, *, name: str) -> ConfigurationSpace:
         return space
     if not isinstance(space, Mapping):
         raise WrongUsage(
-            f"the space is a {type(space).__name__}, with which {name} ignores first trials; give "
+            f"the space is a {type(space).__name__}, which does not say what is in it; give {name} "
             "a dict of domains or a ConfigurationSpace"
         )
     return to_space(space, name=name)

@@ -51,9 +51,9 @@ def labels(space: Any) -> dict[str, Label]:
 def to_space(space: Any, *, name: str = "hyperopt") -> ConfigurationSpace:
     """A search space as a ConfigSpace: what is in an option of a choice is there on a condition.
 
-    A plain value is a constant. A plain option is its own name. One that is a dict is named by what it has under the label of
-    its choice, or under a key that tells all options apart (`{"type": "svm", ...}`); any other by
-    its index. A range with a step becomes an ordinal of its values.
+    A plain value is a constant. A plain option is its own name. One that is a dict is named by what
+    it has under the label of its choice, or under a key that tells all options apart
+    (`{"type": "svm", ...}`); any other by its index. A range with a step becomes an ordinal.
 
     Raises:
         InvalidSpace: A distribution without bounds.

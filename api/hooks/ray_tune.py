@@ -69,7 +69,7 @@ def warm_start(
         outside: `drop` leaves out a config with a number out of range; else it is clipped.
 
     Raises:
-        WrongUsage: The space is a function: OptunaSearch then ignores first trials.
+        WrongUsage: The space is a function that defines by run; give a ConfigSpace of the same.
     """
     target = known(space, name=_NAME)
     configs = [one.config for one in recommender.recommend(task, k, observed=observed)]

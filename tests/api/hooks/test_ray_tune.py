@@ -84,17 +84,20 @@ def test_hyperopts_searcher_takes_values_and_not_indices():
     assert made.suggest("1") == points[0]
 
 
-def test_optunas_searcher_ignores_points_where_a_function_defines_by_run():
+def test_a_space_that_is_a_function_needs_a_configspace_beside_it():
+    """Older versions of Ray ignored points there (ray#35319)."""
     pytest.importorskip("optuna", reason="optuna is not installed: pip install optuna")
     from ray.tune.search.optuna import OptunaSearch
 
     def define(trial):
         trial.suggest_float("x", 0.0, 1.0)
 
-    made = OptunaSearch(space=define, metric="loss", mode="min", points_to_evaluate=[{"x": 0.25}])
-    assert made.suggest("1")["x"] != 0.25
-    with pytest.raises(WrongUsage, match="ignores first trials"):
+    with pytest.raises(WrongUsage, match="does not say what is in it"):
         warm_start(define, Fixed({"x": 0.25}), TASK)
+    space = cs.ConfigurationSpace("x", space={"x": (0.0, 1.0)})
+    points, _ = warm_start(space, Fixed({"x": 0.25}), TASK)
+    made = OptunaSearch(space=define, metric="loss", mode="min", points_to_evaluate=points)
+    assert made.suggest("1")["x"] == 0.25
 
 
 def test_optunas_searcher_refuses_a_point_with_a_constant_and_ours_has_none():

@@ -240,7 +240,7 @@ def test_a_search_runs_the_recommendation_first_and_is_recorded(store, tmp_path,
     expected = [dict(history.configs[int(i)]) for i in history.config]
     assert all(one in expected for one in CONFIGS), found
     rows = store.sql("select status, value from evaluations order by value nulls first")
-    assert [row["status"] for row in rows][0] == "failed"
+    assert next(row["status"] for row in rows) == "failed"
     assert {loss_of(one) for one in CONFIGS[:2]} <= {row["value"] for row in rows}
 
 
