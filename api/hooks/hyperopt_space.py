@@ -72,8 +72,8 @@ def to_space(space: Any, *, name: str = "hyperopt") -> ConfigurationSpace:
         parts = []
         for parent, places in by_parent.items():
             values = [(found[parent].options or ())[place] for place in sorted(places)]
-            many = len(values) > 1
-            kind, its = (InCondition, values) if many else (EqualsCondition, values[0])
+            its: Any = values if len(values) > 1 else values[0]
+            kind = InCondition if len(values) > 1 else EqualsCondition
             parts.append(kind(made[label], made[parent], its))
         conditions.append(OrConjunction(*parts) if len(parts) > 1 else parts[0])
     root = as_apply(space)
@@ -107,7 +107,7 @@ def to_search(space: ConfigurationSpace) -> dict[str, Any]:
                 if holds(literal, numbers, axes)[0]:
                     below.setdefault((parent.name, value), []).append(name)
     nodes: dict[str, Any] = {}
-    for name in reversed(axes):  # children first; one that two options share is one node
+    for name in reversed(list(axes)):  # children first; one that two options share is one node
         nodes[name] = _node(axes[name], below, nodes)
     return {name: nodes[name] for name in free}
 
@@ -178,8 +178,9 @@ def _names(label: str, options: list[Any]) -> tuple[Value, ...]:
         fixed = [_fixed(option) for option in options]
         for key in [label, *fixed[0]]:
             told = [one.get(key, one.get("")) for one in fixed]
-            if None not in told and len(set(map(repr, told))) == len(told):
-                return tuple(told)
+            names = tuple(value for value in told if value is not None)
+            if len(set(map(repr, names))) == len(options):
+                return names
     return tuple(range(len(options)))
 
 
@@ -191,9 +192,8 @@ def _fixed(option: Any) -> dict[str, Any]:
 
 
 def _hyperparameter(label: str, one: Label) -> Any:
-    kind, given = one.drawn.name, {}
-    for key, node in one.drawn.arg.items():
-        given[key] = getattr(node, "obj", None)
+    kind = one.drawn.name
+    given: dict[str, Any] = {k: getattr(node, "obj", None) for k, node in one.drawn.arg.items()}
     if one.options is not None:
         weights = None
         if kind == "categorical":
