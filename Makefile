@@ -9,7 +9,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Where real data of others lie; see shared.
 SHARED ?= ../shared/data
 
-.PHONY: setup demo test lint docs bench shared constraints sample clean
+.PHONY: setup demo test tuners lint docs bench shared constraints sample clean
 
 setup: $(VENV)/.ready
 
@@ -33,6 +33,10 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The hooks against the real tuners, in environments .tuners/<name>; goes on where it was stopped.
+tuners:
+	$(PYTHON) tests/api/hooks/tuners.py $(TUNERS)
 
 lint: setup
 	$(BIN)/ruff check --fix .

@@ -132,24 +132,36 @@ def test_every_command_and_example_runs(pages, tmp_path, filled, monkeypatch):
         assert follow(ROOT / page, tmp_path, done) >= 3
 
 
-@pytest.mark.parametrize("tuner", ["Optuna", "scikit-learn", "SMAC"])
+TUNERS = {  # the section to the package that it needs and the origin of what it records
+    "Optuna": ("optuna", "optuna"),
+    "scikit-learn": ("sklearn", "cv-results"),
+    "SMAC": ("smac", "smac"),
+    "Ray Tune": ("ray.tune", "ray-tune"),
+    "Syne Tune": ("syne_tune", "syne-tune"),
+    "Hyperopt": ("hyperopt", "hyperopt"),
+    "FLAML": ("flaml", "flaml"),
+    "Nevergrad": ("nevergrad", "nevergrad"),
+    "scikit-optimize": ("skopt", "skopt"),
+}
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
 def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypatch):
     """What the page begins with and the tuner's own section, in which the store learns of it."""
-    for package in {"Optuna": ["optuna"], "SMAC": ["smac"]}.get(tuner, []):
-        pytest.importorskip(package, reason=f"{package} is not installed: pip install {package}")
+    package, origin = TUNERS[tuner]
+    pytest.importorskip(package, reason=f"{package} is not installed; see make tuners")
     monkeypatch.chdir(checkout(tmp_path))
     shutil.copytree(filled, "my-store")
     beginning, *sections = (DOCS / "hooks.md").read_text().split("\n## ")
     data = next(one for one in sections if one.startswith("Optuna")).split("\n\n\n")[0]
-    mine = next(one for one in sections if one.startswith(tuner))
+    mine = next(one for one in sections if one.startswith(f"{tuner}\n"))
     known: dict[str, object] = {"__name__": "__main__"}
     for text in (beginning, *([] if tuner == "Optuna" else [data + "```"]), mine):
         for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
             exec(compile(block, "hooks.md", "exec", dont_inherit=True), known)
     assert known["report"].sent
-    origins = {"Optuna": "optuna", "scikit-learn": "cv-results", "SMAC": "smac"}
     counted = known["store"].sql(
-        "select count(distinct run) as n from evaluations where origin = ?", [origins[tuner]]
+        "select count(distinct run) as n from evaluations where origin = ?", [origin]
     )
     assert counted.column("n") == [6 if tuner == "scikit-learn" else 4]
 

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from api.hooks.optuna_record import TOLD, Record, sign_of
 from api.hooks.optuna_space import both, space_of, suggest, theirs, to_distributions, to_space
 from api.hooks.projection import Outside, Report, plain, project
+from api.hooks.scored import scored
 from metadb.errors import NotFound, WrongUsage
 from metadb.protocols import Recommender
 from metadb.records import Config, Evaluation, Task
@@ -97,15 +98,8 @@ def add_observed(
     """
     sign = sign_of(study)
     target, distributions = both(space, study)
-    usable = _usable(observed)
-    report = project(
-        [one.trial.config for one in usable],
-        target,
-        rename=rename,
-        exact=True,
-        known=_configs_of(study, target),
-    )
-    values = [sign * float(usable[place].loss or 0.0) for place in report.places]
+    report, told = scored(observed, target, rename=rename, known=_configs_of(study, target))
+    values = [sign * float(one.loss or 0.0) for one in told]
     study.add_trials(
         [
             _trial(config, value, distributions, told=True)
@@ -159,13 +153,6 @@ def source_trials(
         for config, value in zip(report.sent, rank, strict=True)
     ]
     return trials, report
-
-
-def _usable(observed: Sequence[Evaluation]) -> list[Evaluation]:
-    """Those that have a loss at the largest budget."""
-    scored = [one for one in observed if one.status == "ok" and one.loss is not None]
-    largest = max((one.trial.budget for one in scored), default=0.0)
-    return [one for one in scored if one.trial.budget == largest]
 
 
 def _trial(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -16,8 +14,9 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from api.hooks.hyperparameter import choice, number, space_from, step_of, stepped
 from api.hooks.projection import nearest, plain, walk
-from metadb.axes import Axis, Value, axes_of
+from metadb.axes import Axis, axes_of
 from metadb.declared import Choice, Range, conditions, merged
 from metadb.errors import InvalidSpace, NotFound
 from metadb.records import Config
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
     Space = ConfigurationSpace | Mapping[str, BaseDistribution]
-
-GRID = 10_000
-"""A range with a step becomes an ordinal of its values, of at most so many."""
 
 
 def to_space(
@@ -47,18 +43,12 @@ def to_space(
     Raises:
         InvalidSpace: ConfigSpace cannot hold it.
     """
-    from ConfigSpace import ConfigurationSpace
-
-    space = ConfigurationSpace(name=name)
     try:
         made = {key: _hyperparameter(key, one) for key, one in distributions.items()}
-        space.add(list(made.values()))
-        declared = {key: _declared(one) for key, one in distributions.items()}
-        space.add(conditions(declared, made, configs))
-        axes_of(space)
     except (ValueError, TypeError) as error:  # ConfigSpace rounds bounds to 13 decimals
         raise InvalidSpace(f"ConfigSpace cannot hold these distributions: {error}") from error
-    return space
+    declared = {key: _declared(one) for key, one in distributions.items()}
+    return space_from(name, made.values(), conditions(declared, made, configs))
 
 
 def space_of(study: optuna.Study, *, name: str | None = None) -> ConfigurationSpace:
@@ -98,36 +88,14 @@ def suggest(trial: optuna.Trial, space: ConfigurationSpace) -> Config:
 
 
 def _hyperparameter(name: str, one: BaseDistribution) -> Any:
-    from ConfigSpace import hyperparameters as cs
-
     if isinstance(one, CategoricalDistribution):
-        choices = [plain(choice) for choice in one.choices]
-        if one.single():
-            return cs.Constant(name, choices[0])
-        return cs.CategoricalHyperparameter(name, choices)
+        return choice(name, one.choices)
     if not isinstance(one, FloatDistribution | IntDistribution):
         raise InvalidSpace(f"{name!r} has {one!r}; a float, an int or a categorical is known")
-    if one.single():
-        return cs.Constant(name, one.low)
-    if one.step not in (None, 1) or isinstance(one.step, float):
-        return cs.OrdinalHyperparameter(name, _grid(name, one))
-    if isinstance(one, FloatDistribution):
-        return cs.UniformFloatHyperparameter(name, one.low, one.high, log=one.log)
-    return cs.UniformIntegerHyperparameter(name, one.low, one.high, log=one.log)
-
-
-def _grid(name: str, one: FloatDistribution | IntDistribution) -> list[float | int]:
-    """The values of a range with a step."""
-    assert one.step is not None
-    n = round((one.high - one.low) / one.step) + 1
-    if n > GRID:
-        raise InvalidSpace(
-            f"{name!r} has {n:,} values; a range with a step may have {GRID:,}, so leave out the "
-            "step or give space= without it"
-        )
-    if isinstance(one, IntDistribution):
-        return list(range(one.low, one.high + 1, one.step))
-    return [float(f"{one.low + i * one.step:.13g}") for i in range(n)]
+    if not one.single() and (isinstance(one.step, float) or one.step not in (None, 1)):
+        return stepped(name, one.low, one.high, one.step)
+    whole = isinstance(one, IntDistribution)
+    return number(name, one.low, one.low if one.single() else one.high, log=one.log, whole=whole)
 
 
 def _declared(one: BaseDistribution) -> Range | Choice:
@@ -174,25 +142,13 @@ def _distribution(axis: Axis) -> BaseDistribution:
         return FloatDistribution(float(one.lower), float(one.upper), log=bool(one.log))
     if axis.kind == "integer":
         return IntDistribution(int(one.lower), int(one.upper), log=bool(one.log))
-    step = _step(axis.choices) if axis.kind == "ordinal" else None
+    step = step_of(axis.choices) if axis.kind == "ordinal" else None
     if step is None:
         return CategoricalDistribution(axis.choices)
     first, last = axis.choices[0], axis.choices[-1]
     if isinstance(step, int):
         return IntDistribution(int(first), int(last), step=step)
     return FloatDistribution(float(first), float(last), step=step)
-
-
-def _step(choices: Sequence[Value]) -> float | int | None:
-    """The step of an ordinal that is a range with a step."""
-    kinds = set(map(type, choices))
-    if len(choices) < 3 or kinds not in ({int}, {float}):
-        return None
-    numbers: list[Any] = list(choices)
-    step = numbers[1] - numbers[0]
-    step = step if kinds == {int} else float(f"{step:.12g}")
-    even = (math.isclose(b - a, step, rel_tol=1e-9) for a, b in pairwise(numbers))
-    return step if step > 0 and all(even) else None
 
 
 def _drawn(trial: optuna.Trial, axis: Axis) -> Any:

@@ -207,9 +207,9 @@ class _Moving:
         def choose(axis: Axis) -> Value:
             value = given.get(axis.name)
             if value is None:
-                usual = _usual(axis)
-                self.filled.append(Change(self._place, axis.name, None, usual, "the default"))
-                return usual
+                default = usual(axis)
+                self.filled.append(Change(self._place, axis.name, None, default, "the default"))
+                return default
             after, why = nearest(axis, value, self._outside)
             if why is not None:
                 self.clipped.append(Change(self._place, axis.name, value, after, why))
@@ -327,7 +327,7 @@ def _text(value: Any) -> str:
     return str(value).strip().casefold()
 
 
-def _usual(axis: Axis) -> Value:
-    """The default."""
-    usual: Value = axis.objects(np.array([axis.number(axis.hyperparameter.default_value)]))[0]
-    return usual
+def usual(axis: Axis) -> Value:
+    """The default of a hyperparameter."""
+    value: Value = axis.objects(np.array([axis.number(axis.hyperparameter.default_value)]))[0]
+    return value

@@ -18,6 +18,7 @@ from smac.initial_design.abstract_initial_design import AbstractInitialDesign
 from smac.runhistory import StatusType, TrialInfo, TrialValue
 
 from api.hooks.projection import Outside, Report, project
+from api.hooks.scored import scored
 from metadb.errors import InvalidMetric, MetadbError, WrongUsage
 from metadb.metrics import Metric
 from metadb.protocols import Recommender
@@ -103,15 +104,10 @@ def add_observed(
             "what was measured elsewhere has none of this scenario's seeds and instances; give "
             "Scenario(deterministic=True) without instances, or only a warm_start"
         )
-    scored = [one for one in observed if one.status == "ok" and one.loss is not None]
-    largest = max((one.trial.budget for one in scored), default=0.0)
-    scored = [one for one in scored if one.trial.budget == largest]
-    configs = [one.trial.config for one in scored]
-    report = project(configs, scenario.configspace, rename=rename, exact=True)
-    for place, config in zip(report.places, report.sent, strict=True):
+    report, told = scored(observed, scenario.configspace, rename=rename)
+    for one, config in zip(told, report.sent, strict=True):
         theirs = _theirs(config, scenario.configspace)
         theirs.origin = _TOLD
-        one = scored[place]
         facade.tell(TrialInfo(theirs, seed=0), TrialValue(cost=one.loss, time=one.cost_s or 0.0))
     return report
 

@@ -1,0 +1,126 @@
+"""`make tuners`: the tests of the hooks against the real packages, and a table of what passed.
+
+An environment is made once and kept under `.tuners`; one whose tests passed at this state of the
+code is not run again. `make tuners TUNERS="ax search"` takes only these; remove `.tuners` to begin
+anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+PLACE = ROOT / ".tuners"
+
+TOGETHER = {  # an environment: what is installed, and the tests with their packages
+    "search": (
+        [
+            "ray[tune]>=2.50",
+            "hyperopt",
+            "flaml[automl]",
+            "nevergrad",
+            "scikit-optimize",
+            "optuna>=5",
+        ],
+        {
+            "ray_tune": "ray",
+            "hyperopt": "hyperopt",
+            "flaml": "flaml",
+            "nevergrad": "nevergrad",
+            "skopt": "scikit-optimize",
+            "optuna": "optuna",
+            "sklearn": "scikit-learn",
+        },
+    ),
+    "optuna4": (["optuna>=4.5,<5"], {"optuna": "optuna"}),
+    "smac": (["smac>=2.3"], {"smac": "smac"}),
+    "syne": (["syne-tune>=0.16", "xgboost", "huggingface_hub<1"], {"syne_tune": "syne-tune"}),
+    "ax": (["ax-platform", "botorch"], {"ax": "ax-platform", "botorch": "botorch"}),
+    "vizier": (["google-vizier[jax]"], {"vizier": "google-vizier"}),
+    "keras": (["keras-tuner", "keras"], {"keras_tuner": "keras-tuner"}),
+    "neps": (["neural-pipeline-search"], {"neps": "neural-pipeline-search"}),
+    "hebo": (["HEBO"], {"hebo": "HEBO"}),
+}
+"""Tuners that exclude each other have an environment each."""
+
+
+def state() -> str:
+    """What the tests depend on, as a hash: a run that passed at the same state is not repeated."""
+    found = hashlib.sha256()
+    for folder in ("metadb", "recommenders", "api/hooks", "tests/api/hooks"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def made(name: str, packages: list[str]) -> str | None:
+    """Make an environment unless it is there; the end of pip's words where that fails."""
+    folder = PLACE / name
+    ready = folder / ".ready"
+    if ready.is_file() and ready.read_text() == json.dumps(packages):
+        return None
+    venv.create(folder, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    tests = [f"{ROOT}", "pytest", "hypothesis"]
+    pinned = [*pip, "-c", f"{ROOT / 'constraints.txt'}", "-e", *tests, *packages]
+    for command in (pinned, [*pip, "-e", *tests, *packages]):  # a tuner may want other versions
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            ready.write_text(json.dumps(packages))
+            return None
+    return (done.stderr.strip().splitlines() or ["pip failed"])[-1][:200]
+
+
+def tested(name: str, test: str, package: str) -> tuple[str, str]:
+    """The version of a tuner, and what became of its tests."""
+    path = ROOT / "tests" / "api" / "hooks" / f"test_{test}.py"
+    if not path.is_file():
+        return "-", "no hook yet"
+    python = str(PLACE / name / "bin" / "python")
+    ask = f"import importlib.metadata as m; print(m.version({package!r}))"
+    version = subprocess.run([python, "-c", ask], capture_output=True, text=True).stdout.strip()
+    kept = PLACE / name / f".{test}"
+    now = f"{state()} {version}"
+    if kept.is_file() and kept.read_text().split("\n")[0] == now:
+        return version, kept.read_text().split("\n")[1]
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    (PLACE / name / f"{test}.log").write_text(done.stdout + done.stderr)
+    lines = done.stdout.strip().splitlines() or ["nothing was run"]
+    told = re.sub(r" in [\d.]+s.*", "", lines[-1]).strip("= ")
+    if done.returncode != 0 or ("skipped" in told and "passed" not in told):
+        return version, f"FAILED: {told}; see {PLACE.name}/{name}/{test}.log"
+    kept.write_text(f"{now}\n{told}")
+    return version, told
+
+
+def main(names: list[str]) -> int:
+    """Run them all, or these; the table at the end; 1 where something failed."""
+    rows: list[tuple[str, str, str, str]] = []
+    for name in names or list(TOGETHER):
+        packages, tests = TOGETHER[name]
+        print(f"{name}: {' '.join(packages)}", flush=True)
+        failed = made(name, packages)
+        for test, package in tests.items():
+            version, told = (
+                ("-", f"NOT INSTALLED: {failed}") if failed else tested(name, test, package)
+            )
+            rows.append((package, version, name, told))
+            print(f"  {package} {version}: {told}", flush=True)
+    width = [max(len(row[i]) for row in rows) for i in range(3)]
+    print()
+    for row in rows:
+        print("  ".join([*(cell.ljust(n) for cell, n in zip(row[:3], width, strict=True)), row[3]]))
+    return int(any(row[3].startswith(("FAILED", "NOT")) for row in rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
