@@ -5,6 +5,7 @@ A recommender is asked of all its candidates at once; a search asks of any point
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -85,16 +86,24 @@ class TransferFitter:
         known: The history's configs.
         panel: Mean and deviation of some of them on each past task, each (tasks, panel).
         past: The past tasks' GPs, factorised unless that takes more memory than `MOST_CELLS`.
+        scaled: What the losses are passed through; it keeps their order.
     """
 
     family: Judge
     known: Known
     panel: tuple[Floats, Floats]
     past: GP | Posteriors
+    scaled: Callable[[Floats], Floats] | None = None
     startup: int = 0
 
     @classmethod
-    def of(cls, family: Judge, *, seed: int = 0) -> Self:
+    def of(
+        cls,
+        family: Judge,
+        *,
+        seed: int = 0,
+        scaled: Callable[[Floats], Floats] | None = None,
+    ) -> Self:
         """Look up a panel of the past's configs, drawn where they are many."""
         sources = family.sources
         drawn = drawn_panel(len(sources.configs), seed)
@@ -102,7 +111,7 @@ class TransferFitter:
         few = tasks * points**2 <= MOST_CELLS
         past = Posteriors.of(sources.gp) if few else sources.gp
         told = sources.at(sources.configs.x[drawn], drawn, past)
-        return cls(family, Known.of(sources.configs), told, past)
+        return cls(family, Known.of(sources.configs), told, past, scaled)
 
     def __call__(self, x: Floats, loss: Floats, seed: int = 0) -> TransferSurrogate:
         """The surrogate of results (n, width), (n,); none are needed.
@@ -111,7 +120,10 @@ class TransferFitter:
             InvalidRows: The points are of another space.
         """
         sources = self.family.sources
-        loss = np.where(np.isfinite(loss), loss, np.inf)
+        ok = np.isfinite(loss)
+        loss = np.where(ok, loss, np.inf)
+        if self.scaled is not None and ok.any():
+            loss[ok] = self.scaled(loss[ok])
         none = np.empty((len(sources.tasks), 0))
         seen = sources.at(x, self.known.places(x), self.past)
         asked = Asked(sources, x[:0], none, none, x, *seen, loss, (), seed, self.panel)
