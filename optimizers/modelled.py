@@ -82,9 +82,13 @@ def believing(model: Surrogate, results: Results, x: Floats, fit: Fit) -> Surrog
 def best_predicted(model: Surrogate, results: Results, x: Floats) -> float | None:
     """The least loss that a model predicts where something was run or is, on its own scale.
 
+    None where nothing was run, or the model knows by itself what to hope (`gain`).
+
     Args:
         x: The pending trials, encoded, (m, width).
     """
+    if hasattr(model, "gain"):
+        return None
     seen = np.vstack([results.x[~np.isnan(results.loss)], x])
     return float(model.predict(seen)[0].min()) if len(seen) else None
 

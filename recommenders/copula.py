@@ -71,9 +71,13 @@ class Copula:
             self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
+    def weigh(self, asked: Asked) -> Floats:
+        """All past tasks count alike, (tasks,)."""
+        return np.ones(len(asked.seen_mean))
+
     def judge(self, asked: Asked) -> Judged:
         """The expected improvement of candidates, and what is expected of them."""
-        weight = np.ones(len(asked.mean))
+        weight = self.weigh(asked)
         mu, variance = mixture(*asked.both, weight)  # (n + m,)
         mean = np.hstack([asked.panel[0], asked.seen_mean])
         sd = np.hstack([asked.panel[1], asked.seen_sd])

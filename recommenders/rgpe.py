@@ -76,21 +76,12 @@ class RGPE:
 
     def judge(self, asked: Asked) -> Judged:
         """The expected improvement of candidates, and what is expected of them."""
-        tasks, n = asked.mean.shape
-        equal = np.full(tasks, 1 / tasks)
-        centre, variance = mixture(asked.mean, asked.sd, equal)
+        n = len(asked.x)
+        weight = self._weight(asked)
         if not len(asked.seen_x):
-            return Judged(-centre, centre, np.sqrt(variance), centre, equal)
-        past = asked.sources.gp
-        own = asked.once("own", lambda: GP.fit(
-            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=STEPS,
-            scaling=(asked.usual(equal), float(np.median(past.width))), seed=self.seed,
-            max_points=len(asked.seen_x),
-        ))  # fmt: skip
-        weight = np.append(equal, 0.0)
-        if asked.real >= 2:
-            weight = asked.once("weight", lambda: self._weights(asked, own))
-        here = own.predict(np.vstack([asked.x, asked.seen_x]))
+            centre, variance = mixture(asked.mean, asked.sd, weight[:-1])
+            return Judged(-centre, centre, np.sqrt(variance), centre, weight[:-1])
+        here = self._own(asked).predict(np.vstack([asked.x, asked.seen_x]))
         means, sds = (np.vstack(pair) for pair in zip(asked.both, here, strict=True))
         mean, sd = weight @ means, np.sqrt(weight**2 @ sds**2)
         gain = log_expected_improvement(mean[:n], sd[:n], float(mean[n:].min()))
@@ -99,14 +90,39 @@ class RGPE:
         apart = np.sqrt(mixture(means[:, :n], sds[:, :n], weight)[1])
         return Judged(gain, mean[:n], apart, mean[:n], weight[:-1], float(weight[-1]))
 
-    def _weights(self, asked: Asked, own: GP) -> Floats:
-        out = own.leave_one_out()
+    def weigh(self, asked: Asked) -> Floats:
+        """How much each past task counts, by what was seen, (tasks,)."""
+        return self._weight(asked)[:-1]
+
+    def _weight(self, asked: Asked) -> Floats:
+        """That of each past task and of the task at hand, (tasks + 1,)."""
+        if asked.real < 2:
+            return np.append(_equal(asked), 0.0)
+        return asked.once("weight", lambda: self._ranking(asked))
+
+    def _ranking(self, asked: Asked) -> Floats:
+        out = self._own(asked).leave_one_out()
         told = _spread(asked.loss)
         return weights(
             np.vstack([asked.seen_mean[:, told], out[0][:, told]]),
             np.vstack([asked.seen_sd[:, told], out[1][:, told]]),
             asked.loss[told], samples=self.samples, seed=self.seed,
         )  # fmt: skip
+
+    def _own(self, asked: Asked) -> GP:
+        """The GP of the task at hand."""
+        past, equal = asked.sources.gp, _equal(asked)
+        return asked.once("own", lambda: GP.fit(
+            asked.seen_x, asked.scaled(equal), prior=Prior.learnt(past.hyper), steps=STEPS,
+            scaling=(asked.usual(equal), float(np.median(past.width))), seed=self.seed,
+            max_points=len(asked.seen_x),
+        ))  # fmt: skip
+
+
+def _equal(asked: Asked) -> Floats:
+    """All past tasks alike."""
+    tasks = len(asked.seen_mean)
+    return np.full(tasks, 1 / tasks)
 
 
 def _spread(loss: Floats) -> Places:

@@ -20,6 +20,7 @@ from metadb.protocols import Floats
 from recommenders.candidates import Places, Pool
 from recommenders.gp import GP, MAX_POINTS, subset
 from recommenders.matern import Hyperparameters
+from recommenders.posteriors import Posteriors
 from recommenders.regret import regret_within
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -106,18 +107,27 @@ class Sources:
         holes = np.isnan(run)
         return np.where(holes, mean, run), np.where(holes, sd, 0.0)
 
-    def at(self, x: Floats, place: Places) -> tuple[Floats, Floats]:
+    def at(
+        self, x: Floats, place: Places, gp: GP | Posteriors, tasks: Places | None = None
+    ) -> tuple[Floats, Floats]:
         """The same at any points x (n, width), of which nothing is remembered.
 
         Args:
             place: Where each stands in the configurations of the history, -1 where it is new,
                 (n,); none twice but -1.
+            gp: Of the tasks that are asked. tasks: Which these are; the others say 0; None: all.
         """
         run = self._run(place)
-        if not np.isnan(run).any():
-            return run, np.zeros_like(run)
-        mean, sd = self.gp.predict(x)
-        return np.where(np.isnan(run), mean, run), np.where(np.isnan(run), sd, 0.0)
+        holes = np.isnan(run)
+        if tasks is not None:
+            holes &= np.isin(np.arange(len(run)), tasks)[:, None]
+        mean, sd = np.nan_to_num(run), np.zeros_like(run)
+        if holes.any():
+            rows = slice(None) if tasks is None else tasks
+            told = gp.predict(x)
+            mean[rows] = np.where(holes[rows], told[0], mean[rows])
+            sd[rows] = np.where(holes[rows], told[1], 0.0)
+        return mean, sd
 
     def _predicted(self, x: Floats) -> tuple[Floats, Floats]:
         if not self.tasks:

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from metadb.history import Configs, History
+from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.acquisition import log_expected_improvement
 from recommenders.completion import needs_results
@@ -73,9 +74,13 @@ class Stacked:
             self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
+    def weigh(self, asked: Asked) -> Floats:
+        """How much each past task counts, by what was seen, (tasks,)."""
+        return asked.once("weight", lambda: likeness(asked, self.bandwidth))
+
     def judge(self, asked: Asked) -> Judged:
         """The expected improvement of candidates, and what is expected of them."""
-        weight = likeness(asked, self.bandwidth)
+        weight = self.weigh(asked)
         below, variance = mixture(*asked.both, weight)  # (n + m,)
         n = len(asked.x)
         if not len(asked.seen_x):

@@ -29,8 +29,10 @@ from recommenders.gp import GP
 from recommenders.pretrained import Pretrained
 from recommenders.pretrained_surrogate import PretrainedFitter
 from recommenders.rgpe import RGPE
+from recommenders.sources import Sources
 from recommenders.stacked import Stacked
 from recommenders.taf import TAF
+from recommenders.tail import scaled
 from recommenders.transfer_surrogate import TransferFitter
 from recommenders.tst import TST
 
@@ -92,6 +94,16 @@ def _transfer(family: type[RGPE] | type[TST] | type[TAF] | type[Stacked] | type[
     return make
 
 
+def _ranked_rgpe(history: History, task: Task, *, seed: int = 0, device: str = "cpu") -> Fitter:
+    """RGPE on normal scores: what is good on a past task is told apart as well as what is bad.
+
+    On regrets a few hopeless configs are the scale on which all good ones look alike, and a search
+    is about these.
+    """
+    sources = Sources.fit(history, seed=seed, device=device, normal=True)
+    return TransferFitter.of(RGPE(sources, seed), seed=seed, scaled=scaled)
+
+
 def _pretrained(history: History, task: Task, *, seed: int = 0, device: str = "cpu") -> Fitter:
     return PretrainedFitter.of(Pretrained.fit(history, seed=seed, device=device), task, seed=seed)
 
@@ -104,6 +116,7 @@ SURROGATES: dict[str, Maker] = {
     "tst": _transfer(TST),
     "taf": _transfer(TAF),
     "rgpe": _transfer(RGPE),
+    "ranked_rgpe": _ranked_rgpe,
     "stacked": _transfer(Stacked),
     "copula": _transfer(Copula),
     "pretrained": _pretrained,

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from metadb.history import Configs, History
+from metadb.protocols import Floats
 from metadb.records import Evaluation, Recommendation, Task
 from recommenders.acquisition import expected_improvement
 from recommenders.sources import Sources
@@ -65,9 +66,13 @@ class TAF:
             self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
+    def weigh(self, asked: Asked) -> Floats:
+        """How much each past task counts, by what was seen, (tasks,)."""
+        return asked.once("weight", lambda: likeness(asked, self.bandwidth))
+
     def judge(self, asked: Asked) -> Judged:
         """The weighted improvement of candidates, and what is expected of them."""
-        weight = likeness(asked, self.bandwidth)
+        weight = self.weigh(asked)
         best = asked.seen_mean.min(axis=1, initial=1.0)  # (tasks,)
         gain = weight @ np.maximum(0.0, best[:, None] - asked.mean)
         mean, variance = mixture(asked.mean, asked.sd, weight)

@@ -5,6 +5,7 @@ A recommender is asked of all its candidates at once; a search asks of any point
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
@@ -14,11 +15,16 @@ from metadb.errors import InvalidRows
 from metadb.history import Configs
 from metadb.protocols import Floats
 from recommenders.candidates import Places
+from recommenders.gp import GP
+from recommenders.posteriors import Posteriors
 from recommenders.sources import Sources
 from recommenders.transfer import Asked, Judged, believe, know_nothing
 
 PANEL = 500
 """So many configs of the past stand for all of the space."""
+
+MOST_CELLS = 32_000_000
+"""Of the past tasks' factorised kernel matrices, 256 MB."""
 
 
 class Judge(Protocol):
@@ -27,6 +33,9 @@ class Judge(Protocol):
     @property
     def sources(self) -> Sources:
         """The past tasks."""
+
+    def weigh(self, asked: Asked) -> Floats:
+        """How much each past task counts, by what was seen; it hangs on no candidate."""
 
     def judge(self, asked: Asked) -> Judged:
         """What is to be hoped of candidates."""
@@ -76,20 +85,33 @@ class TransferFitter:
         family: Fitted on the history; its own judge decides.
         known: The history's configs.
         panel: Mean and deviation of some of them on each past task, each (tasks, panel).
+        past: The past tasks' GPs, factorised unless that takes more memory than `MOST_CELLS`.
+        scaled: What the losses are passed through; it keeps their order.
     """
 
     family: Judge
     known: Known
     panel: tuple[Floats, Floats]
+    past: GP | Posteriors
+    scaled: Callable[[Floats], Floats] | None = None
     startup: int = 0
 
     @classmethod
-    def of(cls, family: Judge, *, seed: int = 0) -> Self:
+    def of(
+        cls,
+        family: Judge,
+        *,
+        seed: int = 0,
+        scaled: Callable[[Floats], Floats] | None = None,
+    ) -> Self:
         """Look up a panel of the past's configs, drawn where they are many."""
         sources = family.sources
         drawn = drawn_panel(len(sources.configs), seed)
-        told = sources.at(sources.configs.x[drawn], drawn)
-        return cls(family, Known.of(sources.configs), told)
+        tasks, points, _ = sources.gp.x.shape
+        few = tasks * points**2 <= MOST_CELLS
+        past = Posteriors.of(sources.gp) if few else sources.gp
+        told = sources.at(sources.configs.x[drawn], drawn, past)
+        return cls(family, Known.of(sources.configs), told, past, scaled)
 
     def __call__(self, x: Floats, loss: Floats, seed: int = 0) -> TransferSurrogate:
         """The surrogate of results (n, width), (n,); none are needed.
@@ -98,9 +120,12 @@ class TransferFitter:
             InvalidRows: The points are of another space.
         """
         sources = self.family.sources
-        loss = np.where(np.isfinite(loss), loss, np.inf)
+        ok = np.isfinite(loss)
+        loss = np.where(ok, loss, np.inf)
+        if self.scaled is not None and ok.any():
+            loss[ok] = self.scaled(loss[ok])
         none = np.empty((len(sources.tasks), 0))
-        seen = sources.at(x, self.known.places(x))
+        seen = sources.at(x, self.known.places(x), self.past)
         asked = Asked(sources, x[:0], none, none, x, *seen, loss, (), seed, self.panel)
         return TransferSurrogate(self, asked)
 
@@ -110,7 +135,7 @@ class TransferSurrogate:
     """What a family of surrogate transfer says of any point of one task, as normalised regret.
 
     The task's own process and the weights of past tasks are found once; each call costs a
-    prediction of all past tasks.
+    prediction of the past tasks that have a weight.
     """
 
     fitter: TransferFitter
@@ -133,8 +158,19 @@ class TransferSurrogate:
         return replace(self, asked=asked)
 
     def _about(self, x: Floats) -> Asked:
-        mean, sd = self.asked.sources.at(x, self.fitter.known.places(x))
+        tasks, gp = self.asked.once("heard", self._heard)
+        mean, sd = self.asked.sources.at(x, self.fitter.known.places(x), gp, tasks)
         return replace(self.asked, x=x, mean=mean, sd=sd)
+
+    def _heard(self) -> tuple[Places, GP | Posteriors]:
+        """The past tasks that count, and their GPs: the others need not be asked."""
+        asked = self.asked
+        if not asked.sources.tasks:
+            return np.empty(0, np.intp), self.fitter.past
+        weight = self.fitter.family.weigh(asked)
+        # Where none counts, a mixture is of all.
+        tasks = np.flatnonzero(weight) if weight.any() else np.arange(len(weight))
+        return tasks, self.fitter.past.take(tasks)
 
     def _judged(self, asked: Asked) -> Judged:
         return (self.fitter.family.judge if asked.sources.tasks else know_nothing)(asked)

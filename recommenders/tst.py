@@ -76,9 +76,13 @@ class TST:
             self.sources, self.judge, k, observed=observed, candidates=candidates, seed=self.seed
         )
 
+    def weigh(self, asked: Asked) -> Floats:
+        """How much each past task counts, by what was seen, (tasks,)."""
+        return asked.once("weight", lambda: likeness(asked, self.bandwidth))
+
     def judge(self, asked: Asked) -> Judged:
         """The expected improvement of candidates, and what is expected of them."""
-        weight = likeness(asked, self.bandwidth)
+        weight = self.weigh(asked)
         n = len(asked.x)
         if not len(asked.seen_x):
             mean, variance = mixture(asked.mean, asked.sd, weight)

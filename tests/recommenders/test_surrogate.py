@@ -16,6 +16,7 @@ from recommenders import RECOMMENDERS, SURROGATES, fitter
 
 NEW = Task("toy:new")
 TRANSFER = [name for name in SURROGATES if name in RECOMMENDERS]
+BEYOND = [*TRANSFER, "ranked_rgpe"]
 
 
 def past(tasks: int = 5, each: int = 12, extra: int = 6, seed: int = 0) -> History:
@@ -89,14 +90,14 @@ def distance(model):
     return float(np.linalg.norm(grid[np.argmin(mean)] - 0.42))
 
 
-@pytest.mark.parametrize("name", TRANSFER)
+@pytest.mark.parametrize("name", BEYOND)
 def test_on_a_task_like_the_past_ones_it_knows_the_optimum_sooner(name):
     x, loss = told_few()
     plain = distance(fitter("gp", HISTORY, NEW)(x, loss, 0))
     assert distance(fitter(name, HISTORY, NEW)(x, loss, 0)) < min(plain, 0.2)
 
 
-@pytest.mark.parametrize("name", TRANSFER)
+@pytest.mark.parametrize("name", BEYOND)
 def test_a_search_begins_with_what_past_tasks_taught(name):
     space = HISTORY.configs.space
     optimizer = ForestBO(space, surrogate=fitter(name, HISTORY, NEW), random=0.0)
@@ -149,7 +150,28 @@ def test_bad_histories_and_odd_results_get_sound_predictions(name):
     assert np.isfinite(twice).all()
 
 
-@pytest.mark.parametrize("name", TRANSFER)
+@pytest.mark.parametrize("name", sorted({*BEYOND} - {"pretrained"}))
+def test_tasks_that_have_no_weight_change_nothing(name):
+    """They are not asked; the judge that is told what all of them say answers the same."""
+    x, loss = HISTORY.configs.x[SEEN], np.array([0.3, 0.1, 0.25, 0.2])
+    made = fitter(name, HISTORY, NEW)
+    model, at = made(x, loss, 0), np.random.default_rng(7).random((20, 2))
+    mean, sd = made.family.sources.at(at, np.full(20, -1), made.family.sources.gp)
+    slow = made.family.judge(replace(model.asked, x=at, mean=mean, sd=sd))
+    assert model.gain(at) == pytest.approx(slow.gain, abs=1e-6)
+    assert model.predict(at)[0] == pytest.approx(slow.mean, abs=1e-9)
+    assert model.predict(at)[1] == pytest.approx(slow.sd, abs=1e-6)
+
+
+def test_ranked_rgpe_asks_the_order_of_losses_not_their_scale():
+    """A past task whose one hopeless config hides all differences says as much as one without."""
+    spoiled = replace(HISTORY, loss=np.where(HISTORY.config % 12 == 7, 1e6, HISTORY.loss))
+    x, loss = told_few()
+    ranked = distance(fitter("ranked_rgpe", spoiled, NEW)(x, loss, 0))
+    assert ranked < min(0.2, distance(fitter("rgpe", spoiled, NEW)(x, loss, 0)))
+
+
+@pytest.mark.parametrize("name", BEYOND)
 def test_points_of_another_space_are_refused(name):
     with pytest.raises(InvalidRows, match="'toy' encodes to 2 columns, but x is"):
         fitter(name, HISTORY, NEW)(np.ones((3, 5)), np.ones(3), 0)
