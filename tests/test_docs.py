@@ -132,10 +132,20 @@ def test_every_command_and_example_runs(pages, tmp_path, filled, monkeypatch):
         assert follow(ROOT / page, tmp_path, done) >= 3
 
 
-@pytest.mark.parametrize("tuner", ["Optuna", "scikit-learn", "SMAC"])
+OTHERS = {
+    "Ax": "ax",
+    "BoTorch": "botorch",
+    "OSS Vizier": "vizier",
+    "KerasTuner": "keras_tuner",
+}
+"""Tuners of the page on hooks to their packages; the same name is the origin of what they ran."""
+
+
+@pytest.mark.parametrize("tuner", ["Optuna", "scikit-learn", "SMAC", *OTHERS])
 def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypatch):
     """What the page begins with and the tuner's own section, in which the store learns of it."""
-    for package in {"Optuna": ["optuna"], "SMAC": ["smac"]}.get(tuner, []):
+    others = {name: ["optuna", package] for name, package in OTHERS.items()}
+    for package in ({"Optuna": ["optuna"], "SMAC": ["smac"]} | others).get(tuner, []):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install {package}")
     monkeypatch.chdir(checkout(tmp_path))
     shutil.copytree(filled, "my-store")
@@ -148,6 +158,7 @@ def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypa
             exec(compile(block, "hooks.md", "exec", dont_inherit=True), known)
     assert known["report"].sent
     origins = {"Optuna": "optuna", "scikit-learn": "cv-results", "SMAC": "smac"}
+    origins |= {name: package.replace("_", "-") for name, package in OTHERS.items()}
     counted = known["store"].sql(
         "select count(distinct run) as n from evaluations where origin = ?", [origins[tuner]]
     )
