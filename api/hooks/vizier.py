@@ -1,9 +1,9 @@
 """OSS Vizier: what past tasks taught as a study's first trials, and its trials into the store.
 
-`Study.request` takes a value out of range as it is, leaves out what is missing, and what is requested
-first is suggested last; so all is projected (`api.hooks.projection`) and requested in reverse. Vizier
-can declare conditions, but none of its open algorithms searches there; so a ConfigSpace becomes a
-flat space, and `api.hooks.flat.active` takes off what is inactive. Works with 0.1.24.
+`Study.request` takes a value out of range as it is, leaves out what is missing, and suggests last
+what was requested first; so all is projected (`api.hooks.projection`) and requested in reverse.
+Vizier can declare conditions, but none of its open algorithms searches there; so a ConfigSpace
+becomes flat, and `api.hooks.flat.active` takes off what is inactive. Works with 0.1.24.
 """
 
 from __future__ import annotations
