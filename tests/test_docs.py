@@ -142,6 +142,10 @@ TUNERS = {  # the section to the package that it needs and the origin of what it
     "FLAML": ("flaml", "flaml"),
     "Nevergrad": ("nevergrad", "nevergrad"),
     "scikit-optimize": ("skopt", "skopt"),
+    "Ax": ("ax", "ax"),
+    "BoTorch": ("botorch", "botorch"),
+    "OSS Vizier": ("vizier", "vizier"),
+    "KerasTuner": ("keras_tuner", "keras-tuner"),
 }
 
 

@@ -24,7 +24,7 @@ HOMES = {  # an outside library and the rooms that may use it
     "fastapi": {"api"},
     "duckdb": {"metadb"},
     "deltalake": {"metadb"},
-    "torch": {"recommenders", "optimizers"},
+    "torch": {"recommenders", "optimizers", "api"},  # api: the tensors of hooks
     "cyclopts": {"api"},
     "skops": {"optimizers"},
 }

@@ -41,11 +41,22 @@ TOGETHER = {  # an environment: what is installed, and the tests with their pack
     "optuna4": (["optuna>=4.5,<5"], {"optuna": "optuna"}),
     "smac": (["smac>=2.3"], {"smac": "smac"}),
     "syne": (["syne-tune>=0.16", "xgboost", "huggingface_hub<1"], {"syne_tune": "syne-tune"}),
-    "ax": (["ax-platform", "botorch"], {"ax": "ax-platform", "botorch": "botorch"}),
-    "vizier": (["google-vizier[jax]"], {"vizier": "google-vizier"}),
-    "keras": (["keras-tuner", "keras"], {"keras_tuner": "keras-tuner"}),
-    "neps": (["neural-pipeline-search"], {"neps": "neural-pipeline-search"}),
-    "hebo": (["HEBO"], {"hebo": "HEBO"}),
+    "ax": (
+        [
+            "ax-platform>=1.3",
+            "keras-tuner>=1.4.8",
+            "keras",
+            "google-vizier[jax]>=0.1.24",
+            "jax<0.6",
+            "jaxlib<0.6",
+        ],
+        {
+            "ax": "ax-platform",
+            "botorch": "botorch",
+            "vizier": "google-vizier",
+            "keras_tuner": "keras-tuner",
+        },
+    ),
 }
 """Tuners that exclude each other have an environment each."""
 
