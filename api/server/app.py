@@ -23,6 +23,10 @@ from api.server.recording import records
 from api.server.settings import Settings
 from api.server.statements import statements
 from api.server.writer import Writer
+from api.web.findings import Findings
+from api.web.overview import facts_of
+from api.web.pages import pages
+from api.web.problems import Shown
 from metadb import __version__
 from metadb.store import Store
 
@@ -55,11 +59,14 @@ def create_app(settings: Settings) -> FastAPI:
         processes=settings.sql_processes,
         wait_s=settings.wait_s,
     )
+    app.state.findings = Findings(settings.store)
+    app.state.studies = Findings(settings.store)  # which take minutes, so they wait apart
     handle_problems(app, str(settings.store))
     # The last one added is the first that a request passes.
     app.add_middleware(Access, settings=settings)
     app.add_middleware(Limited, buckets=Buckets(settings.rate, settings.burst))
     app.add_middleware(Translated)
+    app.add_middleware(Shown)
     app.add_middleware(Headers)
     app.get("/health", tags=["state"])(health)
     app.get("/ready", tags=["state"])(ready)
@@ -67,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(advice(settings))
     app.include_router(records(settings))
     app.include_router(statements(settings))
+    app.include_router(pages(settings))
     return app
 
 
@@ -76,10 +84,13 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     state.writer = Writer(state.settings.store)
     with threadpool_limits(limits=1):  # requests run side by side already
         state.fits.start()
+        state.findings.of("overview", facts_of, version=None, wait_s=0)  # for the first reader
         try:
             yield
         finally:
             state.fits.close()
+            state.findings.close()
+            state.studies.close()
             state.generations.close()
             state.writer.close()
             state.readers.close()
