@@ -24,7 +24,7 @@ from api.server.settings import Settings
 from api.server.statements import statements
 from api.server.writer import Writer
 from api.web.findings import Findings
-from api.web.overview import facts_of
+from api.web.overview import facts_now
 from api.web.pages import pages
 from api.web.problems import Shown
 from metadb import __version__
@@ -84,7 +84,7 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     state.writer = Writer(state.settings.store)
     with threadpool_limits(limits=1):  # requests run side by side already
         state.fits.start()
-        state.findings.of("overview", facts_of, version=None, wait_s=0)  # for the first reader
+        facts_now(state, None, wait_s=0)  # for the first reader
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""A browser's session: a sealed cookie in place of the header that a browser cannot be told to send."""
+"""A browser's session: a sealed cookie in place of a header, which no browser sends by itself."""
 
 from __future__ import annotations
 

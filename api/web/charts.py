@@ -13,8 +13,8 @@ import numpy as np
 Spec = dict[str, Any]
 Row = Mapping[str, Any]
 
+_ROW = 24  # px of one row of a plot with a row for each thing
 _WIDE: Spec = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
-_SHADES = {"scheme": "viridis"}
 
 MARKS = ("bar", "line", "point")
 """How an answer of SQL can be drawn."""
@@ -49,7 +49,7 @@ def coverage(cover: Mapping[str, Any]) -> Spec:
             "y2": {"field": "y2"},
             "color": {
                 "field": "share", "type": "quantitative", "title": "share that was run",
-                "scale": {"domain": [0, 1], **_SHADES}, "legend": {"format": ".0%"},
+                "scale": {"domain": [0, 1], "range": "ramp"}, "legend": {"format": ".0%"},
             },
             "tooltip": [
                 {"field": "y", "title": "tasks from"}, {"field": "y2", "title": "to"},
@@ -82,7 +82,7 @@ def arrivals(arrived: Sequence[Row]) -> Spec:
 
 
 def curves(points: Sequence[Row], *, metric: str, unit: str) -> Spec:
-    """Learning curves: a line a configuration, named by its place."""
+    """Learning curves: a line a configuration, named by its row in the leaderboard."""
     budgets = {p["budget"] for p in points if p["budget"] > 0}
     far = len(budgets) > 1 and max(budgets) / min(budgets) >= 20
     values = [{k: p[k] for k in ("name", "budget", "value")} for p in points]
@@ -95,7 +95,7 @@ def curves(points: Sequence[Row], *, metric: str, unit: str) -> Spec:
                   "scale": {"type": "log" if far else "linear", "nice": False}},
             "y": {"field": "value", "type": "quantitative", "title": metric,
                   "scale": {"zero": False}},
-            "color": {"field": "name", "type": "nominal", "title": "place",
+            "color": {"field": "name", "type": "nominal", "title": "row above",
                       "sort": None, "legend": {"symbolLimit": 12}},
         },
     }  # fmt: skip
@@ -110,9 +110,10 @@ def expected(advice: Sequence[Row]) -> Spec:
         if r["expected_loss"] is not None
     ]  # fmt: skip
     y: Spec = {"field": "rank", "type": "ordinal", "title": "recommendation"}
-    x = {"type": "quantitative", "title": "expected regret: 0 as good as the best, 1 as the worst"}
+    x: Spec = {"type": "quantitative", "axis": {"tickCount": 6},
+               "title": "expected regret: 0 as good as the best, 1 as the worst"}  # fmt: skip
     return _WIDE | {
-        "height": {"step": 24},
+        "height": _ROW * max(len(values), 2),
         "data": {"values": values},
         "layer": [
             {"mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
@@ -157,7 +158,7 @@ def parallel(lines: Sequence[Row], axes: Sequence[Row]) -> Spec:
                 "encoding": {
                     "x": x, "y": y, "detail": {"field": "config"},
                     "color": {"field": "regret", "type": "quantitative", "title": "mean regret",
-                              "scale": {**_SHADES, "reverse": True}},
+                              "scale": {"range": "ramp", "reverse": True}},
                 },
             },
             {"data": {"values": ends}, "mark": {"type": "text", "fontSize": 11, "limit": 110},
@@ -174,7 +175,7 @@ def importance(shares: Sequence[Row]) -> Spec:
     x: Spec = {"type": "quantitative", "title": "share of the loss's variance",
                "axis": {"format": ".0%"}}  # fmt: skip
     return _WIDE | {
-        "height": {"step": 24},
+        "height": _ROW * max(len(values), 2),
         "data": {"values": values},
         "layer": [
             {"mark": {"type": "bar", "opacity": 0.55, "tooltip": True},

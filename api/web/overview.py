@@ -49,7 +49,10 @@ with there as (
     select distinct e.task, e.config
     from evaluations e join configs c on c.config = e.config where c.space = $space
 ),
-t as (select task, row_number() over (order by count(*) desc, task) - 1 as i from there group by task),
+t as (
+    select task, row_number() over (order by count(*) desc, task) - 1 as i
+    from there group by task
+),
 c as (
     select config, row_number() over (order by count(*) desc, config) - 1 as j
     from there group by config
@@ -61,14 +64,12 @@ group by all
 """
 
 
-def show(
-    request: Request, space: Annotated[Text | None, Query()] = None
-) -> Response:
+def show(request: Request, space: Annotated[Text | None, Query()] = None) -> Response:
     """The overview, with the map of one space."""
     state = request.app.state
     with state.readers.lent() as store:
         version = store.version
-    facts = state.findings.of("overview", facts_of, version=version, wait_s=WAIT_S)
+    facts = facts_now(state, version)
     if facts is None:
         return page(request, "waiting.html", title="Overview", what="the overview")
     names = [each["space"] for each in facts["spaces"] if each["n_evaluations"]]
@@ -83,6 +84,7 @@ def show(
             version=version,
             wait_s=WAIT_S,
         )
+    n_hours = len({row["hour"] for row in facts["arrived"]})
     return page(
         request,
         "overview.html",
@@ -90,8 +92,13 @@ def show(
         chosen=chosen,
         cover=cover,
         cover_chart=None if cover is None else charts.coverage(cover),
-        arrivals=charts.arrivals(facts["arrived"]) if facts["arrived"] else None,
+        arrivals=charts.arrivals(facts["arrived"]) if n_hours > 1 else None,
     )
+
+
+def facts_now(state: Any, version: dict[str, int] | None, wait_s: float = WAIT_S) -> Any:
+    """The overview's figures; None while they are worked out."""
+    return state.findings.of("overview", facts_of, version=version, wait_s=wait_s)
 
 
 def facts_of(store: Store) -> dict[str, Any]:

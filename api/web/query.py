@@ -96,9 +96,7 @@ def schema() -> list[dict[str, Any]]:
         {"name": t.name, "doc": t.doc, "columns": [(c.name, c.doc) for c in t.columns]}
         for t in TABLES.values()
     ]
-    views = [
-        {"name": name, "doc": doc, "columns": []} for name, doc in view_questions().items()
-    ]
+    views = [{"name": name, "doc": doc, "columns": []} for name, doc in view_questions().items()]
     return tables + views
 
 

@@ -111,7 +111,9 @@ def answer(
     elif by == "task":
         found = known_task(state, task) if task else _missing("no task was chosen; choose one")
     else:
-        found = Task("local:typed", kind=kind, metafeatures=numbers(given), name="the described task")
+        found = Task(
+            "local:typed", kind=kind, metafeatures=numbers(given), name="the described task"
+        )
     asked = Asked(space=space, recommender=recommender, k=_whole(k))
     said = advised(state, asked, found)
     advice = said["recommendations"]

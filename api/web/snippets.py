@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pprint import pformat
 
 from metadb.metrics import Metric
 from metadb.records import Config
@@ -13,7 +12,8 @@ from metadb.records import Config
 def snippets(configs: Sequence[Config], metric: Metric) -> dict[str, str]:
     """Title to code; all but JSON are Python and begin with the configurations."""
     plain = [dict(config) for config in configs]
-    python = f"configs = {pformat(plain, width=88, sort_dicts=True)}\n"
+    lines = "\n".join(_python(config) for config in plain)
+    python = f"configs = [\n{lines}\n]\n"
     aim = "minimize" if metric.lower_is_better else "maximize"
     short = "min" if metric.lower_is_better else "max"
     return {
@@ -63,3 +63,12 @@ grid = [{{name: [value] for name, value in config.items()}} for config in config
 def _name(metric: Metric) -> str:
     """A metric's name as it can stand between quotes."""
     return json.dumps(metric.name)[1:-1]
+
+
+def _python(config: Config) -> str:
+    """A configuration as a line of a list, or as several where it is long."""
+    line = f"    {dict(sorted(config.items()))!r},"
+    if len(line) <= 92:
+        return line
+    inner = "".join(f"        {name!r}: {config[name]!r},\n" for name in sorted(config))
+    return f"    {{\n{inner}    }},"

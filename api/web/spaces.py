@@ -11,6 +11,7 @@ from fastapi import Query, Request, Response
 
 from api.server.wire import Text
 from api.web import charts
+from api.web.overview import facts_now
 from api.web.rendering import number, page
 from metadb.errors import NotFound
 from metadb.store import Store
@@ -54,13 +55,10 @@ order by regret, n_tasks desc, j.config
 
 def show_all(request: Request) -> Response:
     """All spaces."""
-    from api.web.overview import WAIT_S as LONG_S
-    from api.web.overview import facts_of
-
     state = request.app.state
     with state.readers.lent() as store:
         version = store.version
-    facts = state.findings.of("overview", facts_of, version=version, wait_s=LONG_S)
+    facts = facts_now(state, version)
     if facts is None:
         return page(request, "waiting.html", title="Spaces", what="the list of spaces")
     return page(request, "spaces.html", rows=facts["spaces"])
@@ -118,7 +116,9 @@ def found_of(store: Store, space: str, metric: str) -> dict[str, Any]:
     }
 
 
-def coordinates(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def coordinates(
+    rows: Sequence[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Axes and lines of a parallel coordinates plot.
 
     Numbers lie by their logarithm where they span decades; words by their order. Drawn are the
@@ -155,9 +155,7 @@ def _axis(name: str, values: Sequence[Any]) -> tuple[dict[str, Any], list[float 
     words = sorted({str(v) for v in given})
     axis = {"name": name, "low": words[0], "high": words[-1], "log": False,
             "n_values": len(words)}  # fmt: skip
-    return axis, [
-        None if v is None else words.index(str(v)) / (len(words) - 1) for v in values
-    ]
+    return axis, [None if v is None else words.index(str(v)) / (len(words) - 1) for v in values]
 
 
 def _spread(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

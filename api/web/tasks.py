@@ -174,7 +174,7 @@ def _curves(
     store: Store, task: str, best: list[dict[str, Any]], *, space: str, metric: str
 ) -> dict[str, Any] | None:
     """The curves of the best configurations, in the unit that most points have."""
-    names = {row["config"]: f"{row['rank']}" for row in best[:CURVES]}
+    names = {row["config"]: str(nth) for nth, row in enumerate(best[:CURVES], 1)}
     bound = {"task": task, "metric": metric, "configs": list(names)}
     points = [row | {"name": names[row["config"]]} for row in store.sql(_CURVES, bound)]
     if not points:

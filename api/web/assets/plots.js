@@ -19,7 +19,7 @@ function look() {
       axis: { ...text, titleFontWeight: 500, gridColor: of("line"), domainColor: of("edge"), tickColor: of("edge"), titlePadding: 10 },
       legend: { ...text, titleFontWeight: 500 },
       title: { color: of("ink"), subtitleColor: of("soft"), anchor: "start", fontWeight: 600 },
-      range: { category: ["c0", "c1", "c2", "c3", "c4", "c5"].map(of) },
+      range: { category: ["c0", "c1", "c2", "c3", "c4", "c5"].map(of), ramp: [of("line"), of("c0")] },
       mark: { color: of("c0") },
       bar: { color: of("c0") }, line: { color: of("c0") }, point: { color: of("c0") },
       rule: { color: of("ink") }, text: { color: of("soft") },
