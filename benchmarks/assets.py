@@ -1,4 +1,4 @@
-"""The page's scripts of others: brought from their npm packages, checked, and laid into the package.
+"""The page's scripts of others: brought from npm packages, checked, and laid into the package.
 
     python -m benchmarks.assets            # the versions that are written down; needs npm
     python -m benchmarks.assets --newest   # the newest versions, and writes them down

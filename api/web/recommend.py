@@ -45,7 +45,8 @@ group by c.space order by n_tasks desc, c.space
 _REACHED = """
 select config, task, value, rank, n_configs from regrets
 where space = $space and metric = $metric
-    and task in (select unnest($tasks::varchar[])) and config in (select unnest($configs::varchar[]))
+    and task in (select unnest($tasks::varchar[]))
+    and config in (select unnest($configs::varchar[]))
 """
 
 
@@ -111,9 +112,7 @@ def answer(
     elif by == "task":
         found = known_task(state, task) if task else _missing("no task was chosen; choose one")
     else:
-        found = Task(
-            "local:typed", kind=kind, metafeatures=numbers(given), name="the described task"
-        )
+        found = Task("local:typed", kind=kind, metafeatures=numbers(given), name="what you typed")
     asked = Asked(space=space, recommender=recommender, k=_whole(k))
     said = advised(state, asked, found)
     advice = said["recommendations"]
@@ -142,7 +141,7 @@ def answer(
 
 
 def evidence_of(store: Store, said: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    """For each recommendation the tasks that speak for it most, and what its config reached there."""
+    """For each recommendation the tasks that speak most, and what its config reached there."""
     advice = said["recommendations"]
     ids = config_ids(said["space"], [canonical_config(r["config"]) for r in advice])
     speak = [_heaviest(r["because"]) for r in advice]

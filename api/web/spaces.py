@@ -1,4 +1,4 @@
-"""The pages of spaces, each the settings of an algorithm: what was tried, what is good, what matters."""
+"""The pages of spaces, each the settings of an algorithm: what was tried, is good, matters."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def _chosen(
     if metric is None and there:
         main = store.main_metric(space)
         metric = main if main in there else there[0]
-    if metric not in there:
+    if metric is None or metric not in there:
         raise NotFound("this task has no such results; choose a space and metric from the list")
     return {"space": space, "metric": metric}
 
