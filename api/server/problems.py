@@ -111,7 +111,7 @@ class Translated:
             nonlocal instead
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if message["status"] >= 400 and headers.get("content-type", "").startswith("text/"):
+                if message["status"] >= 400 and headers.get("content-type", "").startswith("text/plain"):
                     status = message["status"]
                     instead = problem(status, HTTPStatus(status).phrase)
             if instead is None:

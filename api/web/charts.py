@@ -96,7 +96,7 @@ def curves(points: Sequence[Row], *, metric: str, unit: str) -> Spec:
             "y": {"field": "value", "type": "quantitative", "title": metric,
                   "scale": {"zero": False}},
             "color": {"field": "name", "type": "nominal", "title": "row above",
-                      "sort": None, "legend": {"symbolLimit": 12}},
+                      "sort": sorted({p["name"] for p in points}, key=int)},
         },
     }  # fmt: skip
 

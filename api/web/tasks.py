@@ -23,7 +23,7 @@ PAGE = 50
 SHOWN = 20
 """Configurations of a leaderboard."""
 
-CURVES = 8
+CURVES = 6
 """Configurations whose learning curves are drawn, the best ones."""
 
 LIKE = 8
