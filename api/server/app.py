@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from threadpoolctl import threadpool_limits
 
 from api.guarded_process import Limits
@@ -17,6 +17,7 @@ from api.server.fits import Fits
 from api.server.generations import Generations
 from api.server.headers import Headers
 from api.server.lists import lists
+from api.server.metrics import Counted, metrics
 from api.server.problems import RESPONSES, Translated, handle_problems, problem
 from api.server.readers import Readers
 from api.server.recording import records
@@ -68,6 +69,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Translated)
     app.add_middleware(Shown)
     app.add_middleware(Headers)
+    if settings.metrics:
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        app.add_middleware(Counted, registry=registry)
+        app.get("/metrics", tags=["state"], response_class=Response)(metrics(registry))
     app.get("/health", tags=["state"])(health)
     app.get("/ready", tags=["state"])(ready)
     app.include_router(lists())

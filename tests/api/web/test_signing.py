@@ -51,7 +51,7 @@ def test_a_session_opens_pages_and_lists_and_ends(browser):
     assert TOKEN not in answer.headers["set-cookie"]
     assert browser.get("/web/tasks").status_code == 200
     assert browser.get("/tasks").json()["total"] == 7
-    browser.post("/web/sign-out")
+    browser.post("/web/sign-out", headers={"sec-fetch-site": "same-origin"})
     assert browser.get("/web/tasks").status_code == 401
 
 
