@@ -28,10 +28,19 @@ _COUNTS = {
 }
 
 _SPACES = """
-select c.space, count(distinct e.task) as n_tasks, count(distinct c.config) as n_configs,
-    count(e.evaluation) as n_evaluations, count(*) filter (where e.status <> 'ok') as n_failed
-from configs c left join evaluations e on e.config = c.config
-group by c.space order by n_evaluations desc, c.space
+with counted as (
+    select c.space, e.task, count(*) as n, count(*) filter (where e.status <> 'ok') as failed
+    from evaluations e join configs c on c.config = e.config group by c.space, e.task
+),
+summed as (
+    select space, count(*) as n_tasks, sum(n)::bigint as n_evaluations,
+        sum(failed)::bigint as n_failed
+    from counted group by space
+),
+known as (select space, count(*) as n_configs from configs group by space)
+select k.space, coalesce(n_tasks, 0) as n_tasks, n_configs,
+    coalesce(n_evaluations, 0) as n_evaluations, coalesce(n_failed, 0) as n_failed
+from known k left join summed s on s.space = k.space order by n_evaluations desc, k.space
 """
 
 _LOADS = """
@@ -45,7 +54,7 @@ from loads where n_added > 0 group by all order by hour, source
 """
 
 _CELLS = """
-with there as (
+with there as materialized (
     select distinct e.task, e.config
     from evaluations e join configs c on c.config = e.config where c.space = $space
 ),
@@ -58,9 +67,10 @@ c as (
     from there group by config
 )
 select i * $rows // greatest($rows, (select count(*) from t)) as y,
-    j * $columns // greatest($columns, (select count(*) from c)) as x, count(*) as n
+    j * $columns // greatest($columns, (select count(*) from c)) as x, count(*) as n,
+    any_value((select count(*) from t)) as tasks, any_value((select count(*) from c)) as configs
 from there join t on t.task = there.task join c on c.config = there.config
-group by all
+group by y, x
 """
 
 
@@ -76,8 +86,8 @@ def show(request: Request, space: Annotated[Text | None, Query()] = None) -> Res
     if space is not None and space not in names:
         raise NotFound(f"no space {space!r} with evaluations; there are {', '.join(names[:10])}")
     chosen = space or (names[0] if names else None)
-    cover = None
-    if chosen is not None:
+    cover = facts["cover"]
+    if chosen is not None and chosen != names[0]:
         cover = state.findings.of(
             ("coverage", chosen),
             lambda store: coverage(store, chosen),
@@ -102,34 +112,35 @@ def facts_now(state: Any, version: dict[str, int] | None, wait_s: float = WAIT_S
 
 
 def facts_of(store: Store) -> dict[str, Any]:
-    """What the overview counts."""
+    """What the overview counts, and the map of the space with most evaluations."""
+    spaces = list(store.sql(_SPACES))
     return {
         "counts": {name: store.sql(query).column("n")[0] for name, query in _COUNTS.items()},
-        "spaces": list(store.sql(_SPACES)),
+        "spaces": spaces,
         "loads": list(store.sql(_LOADS, {"limit": 20})),
         "arrived": list(store.sql(_ARRIVED)),
+        "cover": coverage(store, spaces[0]["space"])
+        if spaces and spaces[0]["n_evaluations"]
+        else None,
     }
 
 
 def coverage(store: Store, space: str) -> dict[str, Any]:
     """How full the table of tasks and configurations of a space is, cell by cell."""
-    sizes = store.sql(
-        """
-        select count(distinct e.task) as tasks, count(distinct e.config) as configs,
-            count(distinct (e.task, e.config)) as pairs
-        from evaluations e join configs c on c.config = e.config where c.space = ?
-        """,
-        [space],
-    )
-    (size,) = sizes
-    cells = store.sql(_CELLS, {"space": space, "rows": ROWS, "columns": COLUMNS})
-    n_rows, n_columns = min(ROWS, size["tasks"]), min(COLUMNS, size["configs"])
-    tall = _sizes(size["tasks"], ROWS)
-    wide = _sizes(size["configs"], COLUMNS)
-    share = np.zeros((n_rows, n_columns))
+    cells = list(store.sql(_CELLS, {"space": space, "rows": ROWS, "columns": COLUMNS}))
+    n_tasks, n_configs = cells[0]["tasks"], cells[0]["configs"]
+    tall, wide = _sizes(n_tasks, ROWS), _sizes(n_configs, COLUMNS)
+    share = np.zeros((len(tall), len(wide)))
     for each in cells:
         share[each["y"], each["x"]] = each["n"] / (tall[each["y"]] * wide[each["x"]])
-    return {**size, "share": share.tolist(), "tall": tall, "wide": wide}
+    return {
+        "tasks": n_tasks,
+        "configs": n_configs,
+        "pairs": sum(each["n"] for each in cells),
+        "share": share.tolist(),
+        "tall": tall,
+        "wide": wide,
+    }
 
 
 def _sizes(n: int, most: int) -> list[int]:

@@ -14,6 +14,7 @@ from api.metafeature_chart import TITLES, chart
 from api.server.advising import SUFFIXES, advised, described, known_task
 from api.server.wire import Asked, Text
 from api.web import charts
+from api.web.overview import facts_now
 from api.web.rendering import page
 from api.web.snippets import snippets
 from api.web.tasks import described as listed
@@ -35,12 +36,6 @@ EVIDENCE = 5
 
 NAMED = 500
 """So many tasks are offered by name."""
-
-_SPACES = """
-select c.space, count(distinct e.task) as n_tasks
-from evaluations e join configs c on c.config = e.config
-group by c.space order by n_tasks desc, c.space
-"""
 
 _REACHED = """
 select config, task, value, rank, n_configs from regrets
@@ -65,16 +60,17 @@ def ask(
             if by == "task"
             else []
         )
-    spaces = state.findings.of(
-        "spaces", lambda store: list(store.sql(_SPACES)), version=version, wait_s=10.0
-    )
+    facts = facts_now(state, version)
+    if facts is None:
+        return page(request, "waiting.html", title="Recommend", what="which spaces there are")
+    spaces = [each for each in facts["spaces"] if each["n_evaluations"]]
     return page(
         request,
         "recommend.html",
         by=by,
         task=task,
         space=space,
-        spaces=spaces or [],
+        spaces=spaces,
         tasks=tasks,
         recommenders=list(RECOMMENDERS),
         typed=[(name, TITLES[name]) for name in TYPED],

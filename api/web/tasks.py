@@ -34,11 +34,10 @@ LIKENESS_S = 2.0
 
 _ALL = """
 with counted as (
-    select task, count(*) as n_evaluations, count(distinct config) as n_configs
-    from evaluations group by task
+    select task, count(*) as n_evaluations from evaluations group by task
 )
 select t.task, t.name, t.kind, t.origin, coalesce(n_evaluations, 0) as n_evaluations,
-    coalesce(n_configs, 0) as n_configs, count(*) over () as total
+    count(*) over () as total
 from tasks t left join counted on counted.task = t.task
 where contains(lower(concat_ws(' ', t.task, t.name)), lower($q))
 order by n_evaluations desc, t.task limit $limit offset $offset

@@ -64,6 +64,11 @@ async function draw(figure) {
     const view = new vega.View(runtime, { expr: expressionInterpreter, renderer: "svg", container: place, hover: true, loader: { load: () => Promise.reject(new Error("plots load nothing")) } });
     drawn.set(figure, view.tooltip(tell));
     await view.runAsync();
+    // The figure has a name and a table; a screen reader is not led through every mark.
+    for (const node of place.querySelectorAll("svg, svg [role]")) {
+      for (const name of ["role", "aria-roledescription", "aria-label", "aria-hidden"]) node.removeAttribute(name);
+    }
+    place.querySelector("svg")?.setAttribute("aria-hidden", "true");
   } catch (error) {
     place.textContent = "This could not be drawn; the table has the same numbers.";
     console.error(error);
