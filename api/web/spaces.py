@@ -31,6 +31,12 @@ AXES = 8
 JUDGED = 20
 """Tasks that the importance is taken over, those with most evaluations."""
 
+MOST_BRANCHES = 30
+"""What has more values than this is nothing that a space branches by."""
+
+DRAWN = 12
+"""Hyperparameters whose importance is drawn; the table has all."""
+
 WAIT_S = 1.0
 """Seconds that the page waits for what takes long; then it looks again."""
 
@@ -68,14 +74,18 @@ def show(
     request: Request,
     name: Annotated[Text, Query()],
     metric: Annotated[Text | None, Query()] = None,
+    branch: Annotated[Text | None, Query()] = None,
 ) -> Response:
-    """One space."""
+    """One space; `branch` is a value of what its configurations branch by, a learner say."""
     state = request.app.state
     with state.readers.lent() as store:
         chosen = metric or store.main_metric(name)
         version = store.version
     found = state.findings.of(
-        ("space", name, chosen), lambda s: found_of(s, name, chosen), version=version, wait_s=WAIT_S
+        ("space", name, chosen, branch),
+        lambda s: found_of(s, name, chosen, branch),
+        version=version,
+        wait_s=WAIT_S,
     )
     matters = None
     if found is not None:
@@ -90,30 +100,56 @@ def show(
     )
 
 
-def found_of(store: Store, space: str, metric: str) -> dict[str, Any]:
+def found_of(store: Store, space: str, metric: str, branch: str | None) -> dict[str, Any]:
     """What was tried in a space, and what is good in it.
 
     Raises:
-        NotFound: It has no results under the metric.
+        NotFound: It has no results under the metric, or no such branch.
     """
     metrics = list(store.sql(_METRICS, [space]))
     rows = list(store.sql(_CONFIGS, {"space": space, "metric": metric}))
     if not rows:
         there = ", ".join(row["metric"] for row in metrics)
         raise NotFound(f"no results of space {space!r} under metric {metric!r}; there are {there}")
-    few = _spread(rows)
-    for row in few + rows[:SHOWN]:
-        if isinstance(row["hyperparameters"], str):
-            row["hyperparameters"] = json.loads(row["hyperparameters"])
+    for row in rows:
+        row["hyperparameters"] = json.loads(row["hyperparameters"])
+    branches = branches_of(rows)
+    if branches is None:
+        alike = rows
+    else:
+        by, values = branches
+        branch = str(rows[0]["hyperparameters"][by]) if branch is None else branch
+        alike = [row for row in rows if str(row["hyperparameters"][by]) == branch]
+        if not alike:
+            raise NotFound(f"no configuration has {by} {branch!r}; there are {', '.join(values)}")
+    few = _spread(alike)
     axes, lines = coordinates(few)
     return {
         "metrics": metrics,
         "best": rows[:SHOWN],
-        "n_configs": len(rows),
+        "branches": branches,
+        "branch": branch,
+        "n_configs": len(alike),
         "n_drawn": len(few),
         "axes": axes,
         "parallel": charts.parallel(lines, axes) if len(axes) > 1 else None,
     }
+
+
+def branches_of(rows: Sequence[dict[str, Any]]) -> tuple[str, list[str]] | None:
+    """By which hyperparameter configurations differ in what else they have, and its values.
+
+    None where all have the same hyperparameters, or no single one decides.
+    """
+    every = [row["hyperparameters"] for row in rows]
+    shared = set.intersection(*(set(one) for one in every))
+    if all(len(one) == len(shared) for one in every):
+        return None
+    for name in sorted(shared):
+        values = {str(one[name]) for one in every if isinstance(one[name], str)}
+        if 1 < len(values) <= MOST_BRANCHES:
+            return name, sorted(values)
+    return None
 
 
 def coordinates(
@@ -184,7 +220,7 @@ def matters_of(store: Store, space: str, metric: str) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "shares": shares,
-        "chart": charts.importance(shares) if shares else None,
+        "chart": charts.importance(shares[:DRAWN]) if shares else None,
         "n_tasks": sum(why is None for why in found.why),
         "explained": _explained(found),
         "little": bool((found.explained < LITTLE).any()),

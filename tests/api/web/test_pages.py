@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from api.web.spaces import branches_of, coordinates
 from metadb.store import Store
 from tests.api.server.conftest import served
 from tests.api.web.conftest import HOSTILE, TASKS, csv
@@ -138,6 +139,17 @@ def test_a_space_shows_what_is_good_and_what_matters(http):
     assert sum(share["median"] for share in shares) <= 1.001
 
 
+def test_configurations_of_a_branch_are_drawn_together():
+    rows = [
+        {"hyperparameters": {"learner": "svm", "C": 10.0**i}, "regret": i / 9} for i in range(4)
+    ] + [{"hyperparameters": {"learner": "knn", "n": i}, "regret": i / 9} for i in range(4)]
+    assert branches_of(rows) == ("learner", ["knn", "svm"])
+    assert branches_of(rows[:4]) is None
+    axes, lines = coordinates(rows[:4])
+    assert [axis["name"] for axis in axes] == ["C"]
+    assert [line["places"][0] for line in lines] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
 def test_foreign_text_stays_text(http):
     for path in (f"/web/task?id={quote(HOSTILE)}", "/web/tasks", f"/web/tasks?q={quote(HOSTILE)}",
                  f"/web/sql?query={quote('select ' + chr(39) + HOSTILE + chr(39) + ' as t, 1 as n')}&mark=bar",
@@ -214,7 +226,7 @@ def test_what_is_wrong_is_said_in_a_sentence_on_a_page(fields, status, named, ht
 @pytest.mark.parametrize(
     ("path", "status"),
     [("/web/nothing", 404), ("/web/task?id=toy:none", 404), ("/web/space?name=none", 404),
-     ("/web/task", 422), ("/web/tasks?offset=-1", 422), ("/?space=none", 404),
+     ("/web/task", 422), ("/web/space?name=svm&metric=none", 404), ("/web/tasks?offset=-1", 422), ("/?space=none", 404),
      ("/web/task?id=toy:task/1&metric=none", 404), ("/web/sql?query=select+1&mark=pie", 422),
      ("/web/sql?query=drop+table+tasks", 422), ("/web/sql?query=select+1+as+a&mark=bar&x=b", 422),
      ("/web/referee?space=none", 404), ("/web/assets/000000000000/..%2f..%2fetc%2fpasswd", 404),
