@@ -92,6 +92,7 @@ def curves(points: Sequence[Row], *, metric: str, unit: str) -> Spec:
         "mark": {"type": "line", "point": {"size": 18}, "tooltip": True},
         "encoding": {
             "x": {"field": "budget", "type": "quantitative", "title": f"budget, {unit}",
+                  "axis": {"tickCount": 8},
                   "scale": {"type": "log" if far else "linear", "nice": False}},
             "y": {"field": "value", "type": "quantitative", "title": metric,
                   "scale": {"zero": False}},
