@@ -130,9 +130,9 @@ def parallel(lines: Sequence[Row], axes: Sequence[Row]) -> Spec:
 
     Args:
         lines: Each with its `regret` and `places`, one for each axis, from 0 to 1 or None.
-        axes: Each with its `name`, and its `low` and `high` end as text.
+        axes: Each with its `label`, and its `low` and `high` end as text.
     """
-    names = [axis["name"] for axis in axes]
+    names = [axis["label"] for axis in axes]
     ordered = sorted(range(len(lines)), key=lambda i: -lines[i]["regret"])  # the best on top
     values = [
         {"config": nth, "axis": name, "place": place, "regret": lines[i]["regret"]}
@@ -141,7 +141,7 @@ def parallel(lines: Sequence[Row], axes: Sequence[Row]) -> Spec:
         if place is not None
     ]
     ends = [
-        {"axis": axis["name"], "place": place, "text": axis[end]}
+        {"axis": axis["label"], "place": place, "text": axis[end]}
         for axis in axes
         for place, end in ((-0.07, "low"), (1.07, "high"))
     ]

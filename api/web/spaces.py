@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from fastapi import Query, Request, Response
 
+from api.importance import shortened
 from api.server.wire import Text
 from api.web import charts
 from api.web.overview import facts_now
@@ -165,9 +166,10 @@ def coordinates(
     differ = [n for n in names if len({str(v) for v in values[n] if v is not None}) > 1]
     order = sorted(differ, key=lambda n: (values[n].count(None), n))[:AXES]
     axes, places = [], []
+    labels = shortened(order)
     for name in order:
         axis, place = _axis(name, values[name])
-        axes.append(axis)
+        axes.append(axis | {"label": labels[name]})
         places.append(place)
     lines = [
         {"regret": row["regret"], "places": [place[nth] for place in places]}

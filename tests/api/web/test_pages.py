@@ -248,13 +248,17 @@ def test_sql_is_answered_as_a_table_and_a_plot_by_address(http):
     assert query in page.text
 
 
-def test_the_referee_judges_when_asked(http):
-    assert "Nothing was judged" in page_of(http.get("/web/referee")).text
-    page = settled(http, "/web/referee?judge=true")
-    for name in ("random", "portfolio", "nearest"):
-        assert name in page.text
-    assert len(page.data) == 1
-    assert "Nothing was judged" not in settled(http, "/web/referee").text
+def test_the_referee_judges_when_asked(filled):
+    with (
+        served(filled, ahead=()) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as http,
+    ):
+        assert "Nothing was judged" in page_of(http.get("/web/referee")).text
+        page = settled(http, "/web/referee?judge=true")
+        for name in ("random", "portfolio", "nearest"):
+            assert name in page.text
+        assert len(page.data) == 1
+        assert "Nothing was judged" not in settled(http, "/web/referee").text
 
 
 def test_an_empty_store_says_what_to_do(tmp_path):
