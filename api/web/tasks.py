@@ -49,13 +49,15 @@ from results where task = ? group by space, metric order by n desc, space, metri
 """
 
 _BEST = """
-select r.config, c.hyperparameters, r.value, r.regret, r.rank, r.n_evaluations, r.n_failed,
-    f.budget, f.budget_unit, f.cost_s
-from regrets r
-join finals f on f.task = r.task and f.config = r.config and f.metric = r.metric
-join configs c on c.config = r.config
+select r.config, c.hyperparameters, r.value, r.regret, r.rank, r.n_evaluations
+from regrets r join configs c on c.config = r.config
 where r.task = $task and r.space = $space and r.metric = $metric
 order by r.rank, r.config limit $limit
+"""
+
+_COSTS = """
+select config, cost_s from finals
+where task = $task and metric = $metric and config in (select unnest($configs::varchar[]))
 """
 
 _CURVES = """
@@ -165,8 +167,18 @@ def _chosen(
 
 
 def _best(store: Store, task: str, *, space: str, metric: str) -> list[dict[str, Any]]:
-    rows = store.sql(_BEST, {"task": task, "space": space, "metric": metric, "limit": SHOWN})
-    return [row | {"hyperparameters": json.loads(row["hyperparameters"])} for row in rows]
+    asked = {"task": task, "metric": metric}
+    rows = list(store.sql(_BEST, {**asked, "space": space, "limit": SHOWN}))
+    few = store.sql(_COSTS, {**asked, "configs": [row["config"] for row in rows]})
+    cost_s = {row["config"]: row["cost_s"] for row in few}
+    return [
+        row
+        | {
+            "hyperparameters": json.loads(row["hyperparameters"]),
+            "cost_s": cost_s.get(row["config"]),
+        }
+        for row in rows
+    ]
 
 
 def _curves(
