@@ -9,7 +9,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Where real data of others lie; see shared.
 SHARED ?= ../shared/data
 
-.PHONY: setup demo test tuners lint docs bench shared constraints sample clean
+.PHONY: setup demo test tuners lint docs bench shared constraints sample assets clean
 
 setup: $(VENV)/.ready
 
@@ -82,6 +82,10 @@ shared: setup
 
 sample: setup
 	$(BIN)/python -m benchmarks.sample
+
+# The page's scripts of others, from npm: the versions that are written down, checked.
+assets: setup
+	$(BIN)/python -m benchmarks.assets
 
 # The pinned versions, without torch's CUDA tree and without any URL.
 constraints:

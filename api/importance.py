@@ -133,7 +133,7 @@ def _lines(found: Importance) -> Iterator[str]:
         yield "no task has an importance"
         return
     one = len(found.tasks) == 1
-    short = _short(found.names)
+    short = shortened(found.names)
     labels = [printable(" x ".join(short[n] for n in each.names)) for each in across + pairs]
     width = max(27, *map(len, labels))
     head = "share" if one else "median   quartiles  mean rank  first on"
@@ -154,7 +154,7 @@ def _lines(found: Importance) -> Iterator[str]:
     yield _trust(found)
 
 
-def _short(names: Sequence[str]) -> dict[str, str]:
+def shortened(names: Sequence[str]) -> dict[str, str]:
     """A name without the components it belongs to, where that leaves no doubt."""
     last = {name: name.rsplit("__", 1)[-1] for name in names}
     ends = list(last.values())
@@ -178,7 +178,7 @@ _WIDTH, _ROW, _TOP, _LEFT, _RIGHT = 720, 26, 64, 250, 24
 
 def picture(found: Importance, *, title: str) -> str:
     """An SVG of the fractions: a row a hyperparameter, the most important first."""
-    across, short = found.across(), _short(found.names)
+    across, short = found.across(), shortened(found.names)
     height = _TOP + _ROW * max(len(across), 1) + 44
     bottom = height - 44
     parts = [

@@ -8,9 +8,13 @@ from fastapi import HTTPException, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.server.problems import problem
+from api.server.session import signed_in
 from api.server.settings import Settings
 
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+OPEN = ("/web/sign-in", "/web/assets/")
+"""Where a browser is asked for the token, and what that page needs: open to all."""
 
 
 class Access:
@@ -37,7 +41,7 @@ class Access:
                     400, "this server is not called by that name; METADB_HOSTS lists further ones"
                 )
                 return await said(scope, receive, send)
-        else:
+        elif not request.url.path.startswith(OPEN):
             try:
                 check_token(request, self.settings)
             except HTTPException as error:
@@ -47,7 +51,7 @@ class Access:
 
 
 def check_token(request: Request, settings: Settings) -> None:
-    """Let a request pass that bears the token.
+    """Let a request pass that bears the token, or the session of a browser that gave it.
 
     Raises:
         HTTPException: 401, or 403 where the server has no token and so takes no writes.
@@ -57,14 +61,20 @@ def check_token(request: Request, settings: Settings) -> None:
         raise HTTPException(
             403, "this server takes no writes; start it with METADB_TOKEN set, and send the token"
         )
+    if signed_in(request, secret):
+        return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode(errors="replace"), secret.encode())
-    if scheme.lower() != "bearer" or not same:
+    if scheme.lower() != "bearer" or not is_token(given, secret):
         raise HTTPException(
             401,
             "this needs the server's token; send the header Authorization: Bearer TOKEN",
             {"www-authenticate": "Bearer"},
         )
+
+
+def is_token(given: str, secret: str) -> bool:
+    """Whether this is the server's token; it takes as long whatever is given."""
+    return hmac.compare_digest(given.strip().encode(errors="replace"), secret.encode())
 
 
 def needs_token(request: Request) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi import Path as InPath
 
-from api.describing import describe_file, shared_groups
+from api.describing import Described, describe_file, shared_groups
 from api.explaining import explained, found
 from api.learnt import Learnt
 from api.server.access import check_token
@@ -44,8 +44,8 @@ def advise(request: Request, asked: Asked) -> Answer:
         check_token(request, state.settings)
     task = asked.task.task() if not isinstance(asked.task, str) else None
     if task is None:
-        task = _known_task(state, str(asked.task))
-    return Answer(_advised(state, asked, task))
+        task = known_task(state, str(asked.task))
+    return Answer(advised(state, asked, task))
 
 
 def advise_on_file(
@@ -63,12 +63,9 @@ def advise_on_file(
     The file is described and let go of; nothing of it is kept.
     """
     state = request.app.state
-    with state.readers.lent() as store:
-        store.main_metric(space)  # no such space is said before the file is read
-        groups = shared_groups(store)
-    task = _described(file, target, groups)
+    task = described(state, file, space=space, target=target).task
     asked = Asked(space=space, metric=metric, recommender=recommender, k=k, seed=seed)
-    return Answer(_advised(state, asked, task) | {"metafeatures": dict(task.metafeatures)})
+    return Answer(advised(state, asked, task) | {"metafeatures": dict(task.metafeatures)})
 
 
 def explain(
@@ -95,7 +92,13 @@ def advice(settings: Settings) -> APIRouter:
     return router
 
 
-def _advised(state: Any, asked: Asked, task: Task) -> dict[str, Any]:
+def advised(state: Any, asked: Asked, task: Task) -> dict[str, Any]:
+    """The answer to a question about a task, as `Advised` has it.
+
+    Raises:
+        NotFound: No such space, metric or recommender.
+        Busy: It is not fitted yet.
+    """
     learnt = state.fits.of(
         Wanted(asked.space, asked.metric, asked.recommender, asked.seed), task.id
     )
@@ -105,8 +108,8 @@ def _advised(state: Any, asked: Asked, task: Task) -> dict[str, Any]:
     candidates = None
     if asked.candidates is not None:
         candidates = Configs.of(asked.space, [dict(c) for c in asked.candidates])
-    advised, cautions = learnt.ask(task, asked.k, observed=observed, candidates=candidates)
-    ids = _kept(state, asked, task, learnt, advised) if asked.keep else []
+    chosen, cautions = learnt.ask(task, asked.k, observed=observed, candidates=candidates)
+    ids = _kept(state, asked, task, learnt, chosen) if asked.keep else []
     return {
         "task": task.id,
         "space": asked.space,
@@ -115,17 +118,17 @@ def _advised(state: Any, asked: Asked, task: Task) -> dict[str, Any]:
         "learnt_from": learnt.about,
         "own_evaluations_left_out": learnt.left_out,
         "cautions": cautions,
-        "recommendations": recommended(advised, ids),
+        "recommendations": recommended(chosen, ids),
     }
 
 
 def _kept(
-    state: Any, asked: Asked, task: Task, learnt: Learnt, advised: list[Recommendation]
+    state: Any, asked: Asked, task: Task, learnt: Learnt, chosen: list[Recommendation]
 ) -> list[str]:
     with state.writer.store() as store:
         kept: list[str] = store.record_recommendations(
             task,
-            advised,
+            chosen,
             space=asked.space,
             metric=learnt.metric.name,
             recommender=asked.recommender,
@@ -134,8 +137,12 @@ def _kept(
     return kept
 
 
-def _known_task(state: Any, id: str) -> Task:
-    """A task of the store, read once for as long as the server remembers it."""
+def known_task(state: Any, id: str) -> Task:
+    """A task of the store, read once for as long as the server remembers it.
+
+    Raises:
+        NotFound: The store has no such task.
+    """
     known: dict[str, Task] = state.tasks
     if id not in known:
         with state.readers.lent() as store:
@@ -146,13 +153,17 @@ def _known_task(state: Any, id: str) -> Task:
     return known[id]
 
 
-def _described(file: UploadFile, target: str | None, groups: list[str]) -> Task:
-    """A data file's task; one file is described at a time.
+def described(state: Any, file: UploadFile, *, space: str, target: str | None) -> Described:
+    """A data file as a task, by what the store's tasks are described by; one file at a time.
 
     Raises:
+        NotFound: No such space or target.
         Busy: Others are being described.
         MalformedFile: It is not what its name says.
     """
+    with state.readers.lent() as store:
+        store.main_metric(space)  # no such space is said before the file is read
+        groups = shared_groups(store)
     suffix = Path(file.filename or "").suffix.lower()
     if suffix not in SUFFIXES:
         raise MalformedFile(f"name the file after what it is, with one of {', '.join(SUFFIXES)}")
@@ -164,9 +175,8 @@ def _described(file: UploadFile, target: str | None, groups: list[str]) -> Task:
             with path.open("wb") as copy:
                 shutil.copyfileobj(file.file, copy)
             try:
-                found = describe_file(path, target=target, groups=groups, time_limit_s=DESCRIBE_S)
+                return describe_file(path, target=target, groups=groups, time_limit_s=DESCRIBE_S)
             except MetadbError as error:
                 raise type(error)(str(error).replace(f"{folder}/", "")) from None
     finally:
         _describing.release()
-    return found.task

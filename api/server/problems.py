@@ -111,8 +111,8 @@ class Translated:
             nonlocal instead
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if message["status"] >= 400 and headers.get("content-type", "").startswith("text/"):
-                    status = message["status"]
+                kind, status = headers.get("content-type", ""), message["status"]
+                if status >= 400 and kind.startswith("text/plain"):
                     instead = problem(status, HTTPStatus(status).phrase)
             if instead is None:
                 await send(message)

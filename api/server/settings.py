@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         sql_processes: Foreign statements that are answered at once, by a process each.
         sql_s: Seconds after which such a statement is ended.
         sql_rows: Rows that its answer has at most.
+        metrics: Whether /metrics tells Prometheus how the server does.
         wait_s: Seconds that a request waits for its turn, or for a recommender to be fitted.
     """
 
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     sql_processes: int = Field(default=2, ge=1, le=64)
     sql_s: float = Field(default=3.0, gt=0, le=600)
     sql_rows: int = Field(default=1000, ge=1, le=1_000_000)
+    metrics: bool = False
     wait_s: float = Field(default=20.0, gt=0)
 
     @property
