@@ -85,7 +85,7 @@ def test_with_a_time_limit_the_largest_sample_in_time_stands() -> None:
     table = numbers(100_000, 2)
     began = time.perf_counter()
     found = ran({"slow": slow(2e-4)}, table, limit_s=1.0)
-    assert time.perf_counter() - began < 1.2
+    assert time.perf_counter() - began < 5  # all of it takes 20
     rests_on = found.by_name["slow"].instances
     assert 1000 <= rests_on < 5000  # 250 and 1,000 take .25 s together
     assert found["slow"] == rests_on
