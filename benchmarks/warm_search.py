@@ -12,9 +12,9 @@ region of the good configs) and runs it for 50 evaluations; `cold:OPTIMIZER` giv
 Compared, paired by task and seed: the normalised regret (as in `benchmarks.optimizer_quality`) of
 the warm search after 16 evaluations, a third of 50, and of the cold one after 50; the mean
 difference has an interval of 95 % by bootstrap, over tasks, as each is a task that neither knew.
-`ranked_rgpe`, and that `bo` waits for no more results than a warm start has, were chosen, before they
-ran on any other task, by 16 evaluations with seed 0 on the twelve tasks of `DEVELOPMENT`, which are
-not reported. Nothing was tuned on those reported.
+`ranked_rgpe`, and that `bo` waits for no more results than a warm start has, were chosen, before
+they ran on any other task, by 16 evaluations with seed 0 on the twelve tasks of `DEVELOPMENT`,
+which are not reported. Nothing was tuned on those reported.
 """
 
 from __future__ import annotations
