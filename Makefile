@@ -31,8 +31,9 @@ demo: setup
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+	wait $$types && exit $$tests  # types are checked beside the tests: mypy has one thread
 
 # The hooks against the real tuners, in environments .tuners/<name>; goes on where it was stopped.
 tuners:
