@@ -8,6 +8,10 @@ becomes flat, and `api.hooks.flat.active` takes off what is inactive. Works with
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("vizier", extra="vizier")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
