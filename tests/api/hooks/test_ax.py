@@ -167,6 +167,10 @@ def test_parameters_become_a_space_and_what_is_none_is_refused():
     space.add(cs.GreaterThanCondition(space["b"], space["a"], 0.5))
     with pytest.raises(InvalidSpace, match="no words for the condition"):
         to_parameters(space)
+    space = cs.ConfigurationSpace(space={"kernel": ["rbf", "poly", "linear"], "gamma": (0.0, 1.0)})
+    space.add(cs.InCondition(space["gamma"], space["kernel"], ["rbf", "poly"]))
+    with pytest.raises(InvalidSpace, match="trees of conditions"):
+        to_parameters(space)
     with pytest.raises(WrongUsage, match="no experiment"):
         space_of(Client())
 
