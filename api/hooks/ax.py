@@ -7,6 +7,10 @@ Works with Ax 1.3.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("ax", extra="ax")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 

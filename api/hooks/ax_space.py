@@ -25,15 +25,19 @@ def to_parameters(space: ConfigurationSpace) -> list[Any]:
 
     Raises:
         InvalidSpace: A forbidden clause, choices of several types, or a condition on anything but
-            the choices of one hyperparameter.
+            one choice of one hyperparameter.
     """
     axes, branches = axes_of(space), branches_of(space, "Ax")
     children: dict[str, dict[Value, list[str]]] = {}
     for child, (parent, values) in branches.items():
         if axes[parent].kind == "integer":
             raise InvalidSpace(f"Ax has conditions on choices only; {parent!r} is an integer")
-        for value in values:
-            children.setdefault(parent, {}).setdefault(value, []).append(child)
+        if len(values) > 1:
+            raise InvalidSpace(
+                f"Ax has trees of conditions only: {child!r} must depend on one value of "
+                f"{parent!r}; give the space without conditions and call api.hooks.flat.active"
+            )
+        children.setdefault(parent, {}).setdefault(values[0], []).append(child)
     return [_parameter(axis, children.get(name)) for name, axis in axes.items()]
 
 

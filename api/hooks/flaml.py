@@ -6,6 +6,10 @@ given, and does not tell of the best among points that came with a reward.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("flaml", extra="flaml")
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -7,6 +7,10 @@ for a branch that is not taken. Works with Hyperopt 0.3.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("hyperopt", extra="hyperopt")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 

@@ -6,6 +6,10 @@ what is recommended before the oracle's own. Works with KerasTuner 1.4.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("keras_tuner", extra="keras-tuner")
+
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any

@@ -6,6 +6,10 @@ unknown choice and a partial point raise there, so all is projected first.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("nevergrad", extra="nevergrad")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 

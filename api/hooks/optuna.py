@@ -7,6 +7,10 @@ is projected first (`api.hooks.projection`). Works with Optuna 4.5 and later.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("optuna", extra="hooks")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 

@@ -6,6 +6,10 @@ first (`api.hooks.projection`). Works with Ray 2.50 and later.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("ray", extra="ray")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 

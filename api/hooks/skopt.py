@@ -6,6 +6,10 @@ A point out of range raises there, `x0` does not count among the calls where it 
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("skopt", extra="skopt")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 

@@ -6,6 +6,10 @@ value, so all is projected first (`api.hooks.projection`).
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("smac", extra="hooks")
+
 import json
 import math
 import warnings

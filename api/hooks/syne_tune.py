@@ -8,6 +8,10 @@ surrogate: use `BoundingBox` or `QuantileBasedSurrogateSearcher`.
 
 from __future__ import annotations
 
+from api.hooks.needs import needs
+
+needs("syne_tune", extra="syne")
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 

@@ -2,11 +2,16 @@
 
 `Study.request` takes a value out of range as it is, leaves out what is missing, and suggests last
 what was requested first; so all is projected (`api.hooks.projection`) and requested in reverse.
-Vizier can declare conditions, but none of its open algorithms searches there; so a ConfigSpace
-becomes flat, and `api.hooks.flat.active` takes off what is inactive. Works with 0.1.24.
+Vizier can declare conditions, but its random, quasi-random, NSGA2 and Eagle searches refuse them;
+so a ConfigSpace becomes flat, and `api.hooks.flat.active` takes off what is inactive. Works with
+0.1.24.
 """
 
 from __future__ import annotations
+
+from api.hooks.needs import needs
+
+needs("vizier", extra="vizier")
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -109,7 +114,8 @@ def priors(
 
     They never enter the study. Losses of two tasks do not compare, so each task's have mean 0 and
     deviation 1, in the problem's direction. Vizier stacks a GP a task, each on what those before it
-    leave, so give the least like task first. Needs `google-vizier[jax]`.
+    leave, so give the least like task first. Needs `google-vizier[jax]`; the designer is imported
+    from `vizier._src.algorithms.designers.gp_bandit`, for the public module needs cvxpy as well.
 
     Args:
         tasks: Past tasks, such as a recommendation's `because.tasks`.

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import ConfigSpace as cs
+import numpy as np
 import pytest
 
 from metadb.errors import InvalidMetric, InvalidSpace, NotFound, WrongUsage
+from metadb.history import Configs, History
 from metadb.records import Evaluation, Task, Trial
 from metadb.space import check, space_id
 from tests.api.hooks.recommending import Fixed
@@ -106,9 +108,22 @@ def test_other_tasks_never_enter_the_experiment():
         values = source.experiment.lookup_data().df["mean"]
         assert values.mean() == pytest.approx(0.0, abs=1e-9)
         assert values.std(ddof=0) == pytest.approx(1.0)
-    warm_start(one, Fixed({"C": 9.0, "kernel": "rbf"}, {"C": 7.0, "kernel": "poly"}), TASK)
+
+
+def test_the_model_of_other_tasks_draws_after_the_recommendation():
+    configs = [{"C": c, "kernel": k} for c in (0.5, 2.0, 5.0, 9.0) for k in ("rbf", "poly")]
+    loss = np.array([c["C"] for c in configs]) + np.random.default_rng(0).standard_normal(8)
+    noisy = History(  # a GP without noise takes Ax 50 s to fit
+        "error_rate", ("past:noisy",), Configs.of("svm", configs), np.zeros(8, np.int32),
+        np.arange(8, dtype=np.int32), loss, np.full(8, np.nan), np.ones(8),
+    )  # fmt: skip
+    one = client(svm(conditional=False))
+    add_sources(one, noisy, ["past:noisy"], seed=0)
+    first = [{"C": 9.0, "kernel": "rbf"}, {"C": 7.0, "kernel": "poly"}]
+    warm_start(one, Fixed(*first), TASK)
     asked = run(one, 3)
-    assert asked[0] == {"C": 9.0, "kernel": "rbf"}
+    assert asked[:2] == first
+    assert asked[2]["C"] < 7.0  # of both tasks, smaller is better
     nodes = [t.generator_runs[0]._generation_node_name for t in one._experiment.trials.values()]
     assert nodes[2] == "transfer"
 
@@ -151,6 +166,10 @@ def test_parameters_become_a_space_and_what_is_none_is_refused():
     space = cs.ConfigurationSpace(space={"a": (0.0, 1.0), "b": (0.0, 1.0)})
     space.add(cs.GreaterThanCondition(space["b"], space["a"], 0.5))
     with pytest.raises(InvalidSpace, match="no words for the condition"):
+        to_parameters(space)
+    space = cs.ConfigurationSpace(space={"kernel": ["rbf", "poly", "linear"], "gamma": (0.0, 1.0)})
+    space.add(cs.InCondition(space["gamma"], space["kernel"], ["rbf", "poly"]))
+    with pytest.raises(InvalidSpace, match="trees of conditions"):
         to_parameters(space)
     with pytest.raises(WrongUsage, match="no experiment"):
         space_of(Client())

@@ -223,6 +223,7 @@ def test_a_search_runs_the_recommendation_first_and_is_recorded(store, tmp_path,
     from syne_tune.backend import LocalBackend
 
     monkeypatch.setenv("SYNETUNE_FOLDER", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # it writes std.out where it is
     script = tmp_path / "objective.py"
     script.write_text(SCRIPT)
     points, _ = warm_start(SPACE, Fixed(*CONFIGS), TASK)

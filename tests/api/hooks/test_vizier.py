@@ -43,9 +43,9 @@ def problem(space=None, goal="MINIMIZE"):
     return made
 
 
-def study(space=None, goal="MINIMIZE", of=None):
+def study(space=None, goal="MINIMIZE", of=None, algorithm="RANDOM_SEARCH"):
     config = vz.StudyConfig.from_problem(of or problem(space, goal))
-    config.algorithm = "RANDOM_SEARCH"
+    config.algorithm = algorithm
     return clients.Study.from_study_config(config, owner="me", study_id=uuid4().hex)
 
 
@@ -98,11 +98,14 @@ def test_vizier_takes_as_it_is_what_is_projected_here():
     assert "'kernel' is 'tanh'" in report.why[2]
 
 
-def test_no_open_algorithm_searches_with_conditions_so_spaces_are_flat():
+@pytest.mark.parametrize(
+    "algorithm", ["RANDOM_SEARCH", "QUASI_RANDOM_SEARCH", "NSGA2", "EAGLE_STRATEGY"]
+)
+def test_these_algorithms_refuse_conditions_so_spaces_are_flat(algorithm):
     of = problem()
     of.search_space.select_root().select("kernel", ["poly"]).add_int_param("coef", 0, 3)
     with pytest.raises(RuntimeError, match="conditional"):
-        study(of=of).suggest(count=1)
+        study(of=of, algorithm=algorithm).suggest(count=1)
 
 
 def test_what_was_measured_here_is_completed_in_the_goals_direction():
@@ -125,6 +128,34 @@ def test_other_tasks_become_standardised_priors_of_the_designer():
     assert values == sorted(values)  # of past:high: the loss falls with C, so the value grows
     with pytest.raises(NotFound, match="no task"):
         priors(past(), ["past:none"], of)
+
+
+def test_the_designer_takes_the_priors_and_suggests_what_is_legal():
+    import jax
+    from vizier import algorithms as vza
+    from vizier._src.algorithms.designers.gp_bandit import VizierGPBandit
+    from vizier._src.algorithms.optimizers.eagle_strategy import VectorizedEagleStrategyFactory
+    from vizier._src.algorithms.optimizers.vectorized_base import VectorizedOptimizerFactory
+
+    space = svm(conditional=False)
+    of = problem(space)
+    designer = VizierGPBandit(
+        of,
+        num_seed_trials=0,
+        ard_random_restarts=1,
+        rng=jax.random.PRNGKey(0),
+        acquisition_optimizer_factory=VectorizedOptimizerFactory(
+            strategy_factory=VectorizedEagleStrategyFactory(), max_evaluations=500
+        ),
+    )
+    groups, _ = priors(past(), ["past:low"], of)
+    designer.set_priors(groups)
+    here = vz.Trial({"C": 5.0, "kernel": "rbf"}, id=1)
+    here.complete(vz.Measurement({"loss": 0.5}))
+    designer.update(vza.CompletedTrials([here]), vza.ActiveTrials([]))
+    (suggested,) = designer.suggest(1)
+    drawn = {name: one.value for name, one in suggested.parameters.items()}
+    assert check(space, [drawn]) == [None]
 
 
 # -- spaces --------------------------------------------------------------------------------------
@@ -164,8 +195,9 @@ def test_trials_are_recorded_once(store):
         assert record(one, store, TASK, metric="error_rate", space=svm()) == {}
     rows = store.sql("select status, value from evaluations order by run")
     assert [(r["status"], r["value"]) for r in rows] == [
-        ("ok", 0.5), ("ok", 0.1), ("ok", 0.3), ("failed", None),
+        ("ok", 0.3), ("ok", 0.1), ("ok", 0.5), ("failed", None),
     ]  # fmt: skip
+    # in the order of their ids: what is suggested first is requested last
     with pytest.raises(InvalidMetric):
         record(one, store, TASK, metric="accuracy", space=svm())
     several = problem()
