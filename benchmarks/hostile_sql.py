@@ -31,56 +31,18 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from api.guarded_process import Limits
 from api.guarded_sql import GuardedSql
+from benchmarks.full_grid import fill
 from benchmarks.machine import write as write_figures
 from metadb.errors import LimitReached, MetadbError, QueryRefused
 from metadb.gate import allowed_functions
 from metadb.generation import newest, write
-from metadb.identity import canonical_config, config_id
-from metadb.metrics import METRICS, metric_row
-from metadb.records import Rows
 from metadb.store import Store
 
 BAIT = "correct-horse-battery"
 ALIVE = "select count(*) as n from tasks"
-
-
-def fill(path: Path, n_evaluations: int) -> int:
-    """A store of 200 configs at 5 budgets on as many tasks as it takes; returns their number."""
-    configs = [{"x": i, "kind": "a" if i % 2 else "b"} for i in range(200)]
-    ids = np.array([config_id("bench", c) for c in configs])
-    n_tasks = max(1, n_evaluations // (200 * 5))
-    tasks = np.array([f"bench:task/{i}" for i in range(n_tasks)])
-    which = np.indices((n_tasks, 200, 5)).reshape(3, -1)
-    rng = np.random.default_rng(0)
-    rows = Rows(
-        {
-            "metrics": pa.Table.from_pylist([metric_row(METRICS["accuracy"])]),
-            "tasks": pa.table({"task": tasks}),
-            "configs": pa.table(
-                {
-                    "config": ids,
-                    "space": ["bench"] * 200,
-                    "hyperparameters": [canonical_config(c) for c in configs],
-                }
-            ),
-            "evaluations": pa.table(
-                {
-                    "task": tasks[which[0]],
-                    "config": ids[which[1]],
-                    "metric": ["accuracy"] * which.shape[1],
-                    "value": rng.random(which.shape[1]),
-                    "budget": (which[2] + 1) / 5,
-                }
-            ),
-        }
-    )
-    with Store(path) as store:
-        store.add(rows)
-    return n_tasks
 
 
 class Grammar:
