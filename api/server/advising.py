@@ -43,7 +43,8 @@ async def advise(request: Request, asked: Asked) -> Answer:
     state = request.app.state
     if asked.keep:
         check_token(request, state.settings)
-    return at_once(state, asked) or await run_in_threadpool(in_time, state, asked)
+    said = at_once(state, asked)
+    return said if said is not None else await run_in_threadpool(in_time, state, asked)
 
 
 def at_once(state: Any, asked: Asked) -> Answer | None:
