@@ -11,7 +11,7 @@ hundredth a plain question must be answered; at the end no file of the store, th
 the bait may have changed.
 Speed: top 10, one task's configs by rank, one task's curves, in turn, by 8 threads; a store of
 1,000,000 evaluations. Generations: made one after the other by a process of its own while two
-threads ask.
+threads ask. Where it ran for less than all that is asked, the figures say how much it was.
 """
 
 from __future__ import annotations
@@ -215,8 +215,8 @@ def fingerprint(place: Path) -> str:
     return digest.hexdigest()
 
 
-def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
-    """Draw and ask; count what came of it."""
+def fuzz(place: Path, n: int, seed: int, n_tasks: int, limit_s: float) -> dict[str, Any]:
+    """Draw and ask, at most so many and for so long; count what came of it."""
     bait = place / "bait"
     bait.mkdir()
     (bait / "secret.csv").write_text(f"a,b\n1,{BAIT}\n")
@@ -225,7 +225,7 @@ def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
     hidden = (BAIT, str(place / "generations"), str(place / "store"), "LD_LIBRARY", "Traceback")
     came: Counter[str] = Counter()
     start = time.monotonic()
-    longest = 0.0
+    longest, asked_n = 0.0, 0
     with GuardedSql(place / "generations", limits=Limits(seconds=0.5), processes=1) as guarded:
         for nth in range(n):
             sql, asked = grammar.statement(), time.monotonic()
@@ -247,10 +247,13 @@ def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
             if any(text in seen for text in hidden) or ("\n" in seen and "{" not in seen):
                 came["leaked"] += 1
                 print("leaked:", sql, "->", seen[:300], file=sys.stderr)
+            asked_n = nth + 1
             if nth % 100 == 0 and guarded.run(ALIVE).table["n"].to_pylist() != [n_tasks]:
                 came["changed"] += 1
+            if time.monotonic() - start > limit_s:
+                break
     return {
-        "statements": n, "seed": seed, **came, "leaked": came["leaked"],
+        "statements": asked_n, "wanted": n, "seed": seed, **came, "leaked": came["leaked"],
         "changed": came["changed"] + (fingerprint(place) != before),
         "longest_s": longest, "seconds": time.monotonic() - start,
     }  # fmt: skip
@@ -332,6 +335,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=1000)
     parser.add_argument("--questions", type=int, default=3000)
     parser.add_argument("--evaluations", type=int, default=1_000_000)
+    parser.add_argument("--fuzz-s", type=float, default=36_000, help="stop the fuzzer after these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dry", action="store_true", help="print the figures, keep no file")
     parser.add_argument("--make", nargs=2, help=argparse.SUPPRESS)
@@ -358,7 +362,7 @@ def main() -> None:
         n_tasks = fill(place / "store", 3000)
         with Store(place / "store") as store:
             write(store.snapshot, place / "generations")
-        found["fuzzer"] = fuzz(place, asked.statements, asked.seed, n_tasks)
+        found["fuzzer"] = fuzz(place, asked.statements, asked.seed, n_tasks, asked.fuzz_s)
         found["generations"] = generations(place, asked.generations, n_tasks)
     if asked.dry:
         print(found)

@@ -18,13 +18,14 @@ from metadb.metrics import Metric, as_loss, check_score
 from metadb.records import Evaluation, Recommendation, Task, Trial
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern="^[^\x1f]+$")]
-Integer = Annotated[int, BeforeValidator(lambda given: _whole(given))]
+_WHOLE = BeforeValidator(lambda given: _whole(given))
+_LONG = Field(ge=-(2**63), le=2**63 - 1)
+Integer = Annotated[int, _WHOLE]
 """A whole number, also written as 5.0: JSON has one kind of number."""
-_Long = Field(ge=-(2**63), lt=2**63)
-Whole = Annotated[Integer, _Long]
+Whole = Annotated[int, _LONG, _WHOLE]
 Value = (
     bool
-    | Annotated[int, _Long]  # of a configuration 5.0 is no 5
+    | Annotated[int, _LONG]  # of a configuration 5.0 is no 5
     | FiniteFloat
     | Annotated[str, StringConstraints(max_length=10_000)]
 )
