@@ -19,7 +19,7 @@ from metadb.records import Evaluation, Recommendation, Task, Trial
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern="^[^\x1f]+$")]
 _WHOLE = BeforeValidator(lambda given: _whole(given))
-_LONG = Field(ge=-(2**63), le=2**63 - 1)
+_LONG = Field(ge=-(2**63), lt=2**63)
 Integer = Annotated[int, _WHOLE]
 """A whole number, also written as 5.0: JSON has one kind of number."""
 Whole = Annotated[int, _LONG, _WHOLE]
