@@ -71,7 +71,7 @@ def fuzzed(found: Mapping[str, Any]) -> str:
         if fuzzer.get(key)
     )  # fmt: skip
     lines = [
-        (f"{fuzzer['statements']:,} statements of the fuzzer", came, ""),
+        (f"{fuzzer['statements']:,} statements of the fuzzer", came, "20,000"),
         ("leaked / changed", f"{fuzzer['leaked']} / {fuzzer['changed']}", "0 / 0"),
         (
             f"{moved['generations']:,} generations made under {moved['reads']:,} reads",
