@@ -104,7 +104,7 @@ def mixed(n_tasks: int) -> Iterator[bytes]:
         elif draw < 0.97:
             yield get(f"/metafeatures?task={task}")
         else:
-            yield get(rng.choice(["/", f"/web/tasks/{task}", "/health", "/openapi.json"]))
+            yield get(rng.choice(["/", f"/web/task?id={task}", "/health", "/openapi.json"]))
 
 
 def _evaluation(rng: random.Random, nth: int) -> dict[str, Any]:

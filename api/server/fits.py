@@ -37,9 +37,9 @@ REST = 3.0
 SHORT = 10
 """A short answer has so many configurations at most."""
 
-QUICK_S = 0.005
-"""A recommender is quick that needs no longer for a short answer: about what handing a question to
-a thread costs, for all who wait meanwhile."""
+QUICK_S = 0.01
+"""A recommender is quick that needs no longer for a short answer: threads would not answer sooner,
+as one of them computes at a time, and handing a question over costs a millisecond."""
 
 LEARNT_FROM = ("evaluations", "configs", "tasks", "metafeatures", "metrics", "spaces")
 """The tables whose growth calls for a new fit."""
