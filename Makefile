@@ -58,6 +58,8 @@ bench: setup
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.hostile_sql
+	$(BIN)/python -m benchmarks.server
+	$(BIN)/python -m benchmarks.uploads
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.recommender_speed
 	$(BIN)/python -m benchmarks.hpob

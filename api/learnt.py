@@ -36,6 +36,7 @@ class Learnt:
         about: What it learnt from, in words.
         version: The store version that it learnt from.
         scattered: A caution, where most configurations were run on one task only.
+        quick: Whether a short answer is known to take no time worth speaking of.
     """
 
     recommender: Recommender
@@ -47,6 +48,7 @@ class Learnt:
     about: str
     version: Mapping[str, int]
     scattered: str | None
+    quick: bool = False
     # One thread at a time: what a recommender works out when first asked is kept for the next.
     _asking: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -62,6 +64,11 @@ class Learnt:
         with self._asking:
             advised = self.recommender.recommend(task, k, observed=observed, candidates=candidates)
         return advised, [*self.cautions(task, observed), *_shared_notes(advised)]
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is asking, for whom others wait."""
+        return self._asking.locked()
 
     def cautions(self, task: Task, observed: Sequence[Evaluation] = ()) -> Iterator[str]:
         """What to know of the past before trusting its advice."""

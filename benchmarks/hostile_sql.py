@@ -11,7 +11,7 @@ hundredth a plain question must be answered; at the end no file of the store, th
 the bait may have changed.
 Speed: top 10, one task's configs by rank, one task's curves, in turn, by 8 threads; a store of
 1,000,000 evaluations. Generations: made one after the other by a process of its own while two
-threads ask.
+threads ask. Where it ran for less than all that is asked, the figures say how much it was.
 """
 
 from __future__ import annotations
@@ -31,56 +31,18 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from api.guarded_process import Limits
 from api.guarded_sql import GuardedSql
+from benchmarks.full_grid import fill
 from benchmarks.machine import write as write_figures
 from metadb.errors import LimitReached, MetadbError, QueryRefused
 from metadb.gate import allowed_functions
 from metadb.generation import newest, write
-from metadb.identity import canonical_config, config_id
-from metadb.metrics import METRICS, metric_row
-from metadb.records import Rows
 from metadb.store import Store
 
 BAIT = "correct-horse-battery"
 ALIVE = "select count(*) as n from tasks"
-
-
-def fill(path: Path, n_evaluations: int) -> int:
-    """A store of 200 configs at 5 budgets on as many tasks as it takes; returns their number."""
-    configs = [{"x": i, "kind": "a" if i % 2 else "b"} for i in range(200)]
-    ids = np.array([config_id("bench", c) for c in configs])
-    n_tasks = max(1, n_evaluations // (200 * 5))
-    tasks = np.array([f"bench:task/{i}" for i in range(n_tasks)])
-    which = np.indices((n_tasks, 200, 5)).reshape(3, -1)
-    rng = np.random.default_rng(0)
-    rows = Rows(
-        {
-            "metrics": pa.Table.from_pylist([metric_row(METRICS["accuracy"])]),
-            "tasks": pa.table({"task": tasks}),
-            "configs": pa.table(
-                {
-                    "config": ids,
-                    "space": ["bench"] * 200,
-                    "hyperparameters": [canonical_config(c) for c in configs],
-                }
-            ),
-            "evaluations": pa.table(
-                {
-                    "task": tasks[which[0]],
-                    "config": ids[which[1]],
-                    "metric": ["accuracy"] * which.shape[1],
-                    "value": rng.random(which.shape[1]),
-                    "budget": (which[2] + 1) / 5,
-                }
-            ),
-        }
-    )
-    with Store(path) as store:
-        store.add(rows)
-    return n_tasks
 
 
 class Grammar:
@@ -253,8 +215,8 @@ def fingerprint(place: Path) -> str:
     return digest.hexdigest()
 
 
-def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
-    """Draw and ask; count what came of it."""
+def fuzz(place: Path, n: int, seed: int, n_tasks: int, limit_s: float) -> dict[str, Any]:
+    """Draw and ask, at most so many and for so long; count what came of it."""
     bait = place / "bait"
     bait.mkdir()
     (bait / "secret.csv").write_text(f"a,b\n1,{BAIT}\n")
@@ -263,7 +225,7 @@ def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
     hidden = (BAIT, str(place / "generations"), str(place / "store"), "LD_LIBRARY", "Traceback")
     came: Counter[str] = Counter()
     start = time.monotonic()
-    longest = 0.0
+    longest, asked_n = 0.0, 0
     with GuardedSql(place / "generations", limits=Limits(seconds=0.5), processes=1) as guarded:
         for nth in range(n):
             sql, asked = grammar.statement(), time.monotonic()
@@ -285,10 +247,13 @@ def fuzz(place: Path, n: int, seed: int, n_tasks: int) -> dict[str, Any]:
             if any(text in seen for text in hidden) or ("\n" in seen and "{" not in seen):
                 came["leaked"] += 1
                 print("leaked:", sql, "->", seen[:300], file=sys.stderr)
+            asked_n = nth + 1
             if nth % 100 == 0 and guarded.run(ALIVE).table["n"].to_pylist() != [n_tasks]:
                 came["changed"] += 1
+            if time.monotonic() - start > limit_s:
+                break
     return {
-        "statements": n, "seed": seed, **came, "leaked": came["leaked"],
+        "statements": asked_n, "wanted": n, "seed": seed, **came, "leaked": came["leaked"],
         "changed": came["changed"] + (fingerprint(place) != before),
         "longest_s": longest, "seconds": time.monotonic() - start,
     }  # fmt: skip
@@ -370,6 +335,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=1000)
     parser.add_argument("--questions", type=int, default=3000)
     parser.add_argument("--evaluations", type=int, default=1_000_000)
+    parser.add_argument("--fuzz-s", type=float, default=36_000, help="stop the fuzzer after these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dry", action="store_true", help="print the figures, keep no file")
     parser.add_argument("--make", nargs=2, help=argparse.SUPPRESS)
@@ -396,7 +362,7 @@ def main() -> None:
         n_tasks = fill(place / "store", 3000)
         with Store(place / "store") as store:
             write(store.snapshot, place / "generations")
-        found["fuzzer"] = fuzz(place, asked.statements, asked.seed, n_tasks)
+        found["fuzzer"] = fuzz(place, asked.statements, asked.seed, n_tasks, asked.fuzz_s)
         found["generations"] = generations(place, asked.generations, n_tasks)
     if asked.dry:
         print(found)

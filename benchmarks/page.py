@@ -20,6 +20,7 @@ from benchmarks.page_curves import picture as curves
 from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
+from benchmarks.page_server import answered, fuzzed, uploaded
 from benchmarks.page_sources import SECTIONS
 from benchmarks.page_tune import tuned
 
@@ -195,6 +196,9 @@ def sources() -> list[str]:
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
         "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
         "tune": ("Tuning a table", tuned),
+        "server": ("The server", answered),
+        "hostile_sql": ("SQL of others", fuzzed),
+        "uploads": ("Damaged uploads", uploaded),
     }
     for name, (title, table) in sections.items():
         if not (RESULTS / f"{name}.json").is_file():

@@ -9,6 +9,7 @@ import resource
 import time
 from pathlib import Path
 
+_YIELDS = 5
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # of <sched.h>
 
 
@@ -22,6 +23,8 @@ def leave_the_network() -> bool:
 def give_up(*, memory_bytes: int) -> None:
     """No file grows, nothing is dumped, no process or thread starts, memory ends at a limit.
 
+    And whoever else has work to do comes first, the server that waits for the answer above all.
+
     Args:
         memory_bytes: How much more address space than now there may be.
     """
@@ -34,6 +37,7 @@ def give_up(*, memory_bytes: int) -> None:
         (resource.RLIMIT_NPROC, 0),
     ):
         resource.setrlimit(limit, (value, value))
+    os.nice(_YIELDS)
 
 
 def end_after(seconds: float) -> None:

@@ -106,6 +106,7 @@ class Latent:
         mean: Over tasks, (n,).
         position: Such that position @ position' is the covariance, (n, q).
         rest: The variance over tasks that the positions leave out, (n,).
+        size: The square of mean and position together, (n,).
         basis: Takes a config's deviations over tasks to its position, (tasks, q).
     """
 
@@ -113,9 +114,10 @@ class Latent:
     position: Floats
     rest: Floats
     basis: Floats
+    size: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def fit(cls, x: Floats, latents: int) -> Self:
+    def fit(cls, x: Floats, latents: int) -> Latent:
         """Principal components of what the mean does not explain.
 
         Args:
@@ -133,24 +135,24 @@ class Latent:
         basis = vectors / np.sqrt(max(tasks - 1, 1))
         return cls(np.empty(0), np.empty((0, 0)), np.empty(0), basis).place(x)
 
-    def place(self, x: Floats) -> Self:
+    def place(self, x: Floats) -> Latent:
         """Other configs by the same components, x (m, tasks)."""
         mean = x.mean(axis=1)
         off = x - mean[:, None]
         position = off @ self.basis
-        rest = (off**2).sum(axis=1) / max(x.shape[1] - 1, 1) - (position**2).sum(axis=1)
-        return replace(self, mean=mean, position=position, rest=np.maximum(rest, 0.0))
+        square = (position**2).sum(axis=1)
+        rest = np.maximum((off**2).sum(axis=1) / max(x.shape[1] - 1, 1) - square, 0.0)
+        return Latent(mean, position, rest, self.basis, mean**2 + square)
 
-    def at(self, places: Places | int) -> Self:
+    def at(self, places: Places | int) -> Latent:
         """Some of the configs."""
         i = np.atleast_1d(places)
-        return replace(self, mean=self.mean[i], position=self.position[i], rest=self.rest[i])
+        return Latent(self.mean[i], self.position[i], self.rest[i], self.basis, self.size[i])
 
     def covariance(self, other: Latent, c: Covariance) -> Floats:
         """Between these configs and others, what is a config's own left out, (n, m)."""
         inner = self.position @ other.position.T
-        size, their = (p.mean**2 + (p.position**2).sum(axis=1) for p in (self, other))
-        far = size[:, None] + their - 2 * (inner + np.outer(self.mean, other.mean))
+        far = self.size[:, None] + other.size - 2 * (inner + np.outer(self.mean, other.mean))
         both: Floats = c.linear * inner + c.smooth * matern(far, c.length)
         return both
 

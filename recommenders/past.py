@@ -23,6 +23,13 @@ SPOKE = 1e-3
 """A task that weighs less than this share of the heaviest one is not counted as evidence."""
 
 
+FEW = 20
+"""Where at most so many configs are chosen, it is remembered what tasks that count alike say."""
+
+MOST_SAID = 512
+"""Of so many configs at most."""
+
+
 @dataclass(frozen=True, eq=False)
 class Past:
     """The regret of every config of a pool on every past task.
@@ -79,6 +86,27 @@ class Past:
         """
         chosen = np.asarray(chosen, np.intp)
         weight = np.ones(self.regret.shape[1]) if weight is None else weight
+        if len(chosen) > FEW or (weight != weight[:1]).any():
+            return self._judged(chosen, metric, weight, note)
+        return [self._one(int(i), metric, weight, note) for i in chosen]
+
+    def _one(self, i: int, metric: str, weight: Floats, note: str | None) -> Recommendation:
+        """What tasks that all count alike say of one config; the last few are remembered."""
+        key = (i, metric, note)
+        said = self._alike.get(key)
+        if said is None:
+            if len(self._alike) >= MOST_SAID:
+                self._alike.clear()
+            said = self._alike[key] = self._judged(np.array([i]), metric, weight, note)[0]
+        return said
+
+    @cached_property
+    def _alike(self) -> dict[tuple[int, str, str | None], Recommendation]:
+        return {}
+
+    def _judged(
+        self, chosen: Places, metric: str, weight: Floats, note: str | None
+    ) -> list[Recommendation]:
         ran: NDArray[np.bool_] = self.was_run[chosen]  # (k, tasks)
         new: NDArray[np.bool_] = np.logical_not(ran.any(axis=1))
         spoke: NDArray[np.bool_] = ran | new[:, np.newaxis]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 from fastapi import HTTPException, Request
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.server.problems import problem
@@ -27,23 +28,23 @@ class Access:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
         self.names = {*OWN_NAMES, settings.host, *settings.hosts}
+        self.loopback = settings.loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        request = Request(scope)
-        if self.settings.loopback:
-            called = request.headers.get("host", "")
+        if self.loopback:
+            called = Headers(raw=scope["headers"]).get("host", "")
             name = called if called.endswith("]") else called.rsplit(":", 1)[0]
             if name.lower() not in self.names:
                 said = problem(
                     400, "this server is not called by that name; METADB_HOSTS lists further ones"
                 )
                 return await said(scope, receive, send)
-        elif not request.url.path.startswith(OPEN):
+        elif not scope["path"].startswith(OPEN):
             try:
-                check_token(request, self.settings)
+                check_token(Request(scope), self.settings)
             except HTTPException as error:
                 said = problem(error.status_code, str(error.detail), headers=error.headers)
                 return await said(scope, receive, send)

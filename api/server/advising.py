@@ -11,15 +11,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi import Path as InPath
+from fastapi.concurrency import run_in_threadpool
 
 from api.describing import Described, describe_file, shared_groups
 from api.explaining import explained, found
 from api.learnt import Learnt
 from api.server.access import check_token
 from api.server.answers import Answer
-from api.server.fits import Wanted
+from api.server.fits import SHORT, Wanted
 from api.server.settings import Settings
-from api.server.wire import Advised, AdvisedOnFile, Asked, Text, recommended
+from api.server.wire import Advised, AdvisedOnFile, Asked, TaskModel, Text, recommended
 from metadb.errors import Busy, MalformedFile, MetadbError, NotFound
 from metadb.history import Configs
 from metadb.records import Evaluation, Recommendation, Task
@@ -33,7 +34,7 @@ DESCRIBE_S = 20.0
 _describing = BoundedSemaphore(1)
 
 
-def advise(request: Request, asked: Asked) -> Answer:
+async def advise(request: Request, asked: Asked) -> Answer:
     """Say which configurations to try next for a task.
 
     Nothing is written and no token is needed, unless the answer is to be kept. A task's own results
@@ -42,10 +43,26 @@ def advise(request: Request, asked: Asked) -> Answer:
     state = request.app.state
     if asked.keep:
         check_token(request, state.settings)
-    task = asked.task.task() if not isinstance(asked.task, str) else None
-    if task is None:
-        task = known_task(state, str(asked.task))
-    return Answer(advised(state, asked, task))
+    said = at_once(state, asked)
+    return said if said is not None else await run_in_threadpool(in_time, state, asked)
+
+
+def at_once(state: Any, asked: Asked) -> Answer | None:
+    """The answer, where all is at hand and it is short; else None."""
+    if asked.keep or asked.observed or asked.candidates is not None or asked.k > SHORT:
+        return None
+    task = asked.task.task() if isinstance(asked.task, TaskModel) else state.tasks.get(asked.task)
+    learnt = None if task is None else state.fits.at_hand(wanted(asked), task.id)
+    if learnt is None or learnt.busy or not learnt.quick:
+        return None
+    return Answer(advised(state, asked, task, learnt))
+
+
+def in_time(state: Any, asked: Asked) -> Answer:
+    """The answer, when the recommender is fitted."""
+    told = asked.task
+    task = told.task() if isinstance(told, TaskModel) else known_task(state, told)
+    return Answer(advised(state, asked, task, state.fits.of(wanted(asked), task.id)))
 
 
 def advise_on_file(
@@ -65,7 +82,9 @@ def advise_on_file(
     state = request.app.state
     task = described(state, file, space=space, target=target).task
     asked = Asked(space=space, metric=metric, recommender=recommender, k=k, seed=seed)
-    return Answer(advised(state, asked, task) | {"metafeatures": dict(task.metafeatures)})
+    learnt = state.fits.of(wanted(asked), task.id)
+    said = advised(state, asked, task, learnt)
+    return Answer(said | {"metafeatures": dict(task.metafeatures)})
 
 
 def explain(
@@ -92,16 +111,13 @@ def advice(settings: Settings) -> APIRouter:
     return router
 
 
-def advised(state: Any, asked: Asked, task: Task) -> dict[str, Any]:
-    """The answer to a question about a task, as `Advised` has it.
+def wanted(asked: Asked) -> Wanted:
+    """Which recommender a question is for."""
+    return Wanted(asked.space, asked.metric, asked.recommender, asked.seed)
 
-    Raises:
-        NotFound: No such space, metric or recommender.
-        Busy: It is not fitted yet.
-    """
-    learnt = state.fits.of(
-        Wanted(asked.space, asked.metric, asked.recommender, asked.seed), task.id
-    )
+
+def advised(state: Any, asked: Asked, task: Task, learnt: Learnt) -> dict[str, Any]:
+    """The answer to a question about a task, as `Advised` has it."""
     observed: Sequence[Evaluation] = [
         o.evaluation(learnt.metric, nth) for nth, o in enumerate(asked.observed, 1)
     ]

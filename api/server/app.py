@@ -77,10 +77,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.get("/metrics", tags=["state"], response_class=Response)(metrics(registry))
     app.get("/health", tags=["state"])(health)
     app.get("/ready", tags=["state"])(ready)
-    app.include_router(lists())
-    app.include_router(advice(settings))
-    app.include_router(records(settings))
+    app.include_router(advice(settings))  # what is asked most often is found first
     app.include_router(statements(settings))
+    app.include_router(lists())
+    app.include_router(records(settings))
     app.include_router(pages(settings))
     return app
 

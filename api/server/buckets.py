@@ -6,7 +6,6 @@ import math
 import time
 from collections import OrderedDict
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.server.problems import problem
@@ -44,8 +43,8 @@ class Limited:
         """Answer one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        client = Request(scope).client
-        wait_s = self.buckets.take(client.host if client else "")
+        client = scope.get("client")  # host and port
+        wait_s = self.buckets.take(client[0] if client else "")
         if wait_s == 0:
             return await self.app(scope, receive, send)
         after = {"retry-after": str(math.ceil(wait_s))}

@@ -34,6 +34,13 @@ LOOK_S = 1.0
 REST = 3.0
 """After fitting anew it rests so many times as long: fitting takes a quarter of the time."""
 
+SHORT = 10
+"""A short answer has so many configurations at most."""
+
+QUICK_S = 0.01
+"""A recommender is quick that needs no longer for a short answer: threads would not answer sooner,
+as one of them computes at a time, and handing a question over costs a millisecond."""
+
 LEARNT_FROM = ("evaluations", "configs", "tasks", "metafeatures", "metrics", "spaces")
 """The tables whose growth calls for a new fit."""
 
@@ -98,11 +105,23 @@ class Fits:
         whole = self._get(wanted)
         return self._get(replace(wanted, without=task)) if task in whole.tasks else whole
 
+    def at_hand(self, wanted: Wanted, task: str) -> Learnt | None:
+        """The same where it is fitted already; else None, and nobody waits."""
+        with self._lock:
+            whole = self._recent(wanted)
+            if whole is None or task not in whole.tasks:
+                return whole
+            return self._recent(replace(wanted, without=task))
+
+    def _recent(self, wanted: Wanted) -> Learnt | None:
+        if wanted in self._known:
+            self._known.move_to_end(wanted)
+        return self._known.get(wanted)
+
     def _get(self, wanted: Wanted) -> Learnt:
         with self._lock:
-            if wanted in self._known:
-                self._known.move_to_end(wanted)
-                return self._known[wanted]
+            if (known := self._recent(wanted)) is not None:
+                return known
             future = self._asked.get(wanted)
             if future is None:
                 family(wanted.recommender)
@@ -186,15 +205,20 @@ class Fits:
         if self._history is None or self._history[0] != of:
             self._history = None  # let go of it before the next is read
             self._history = of, store.history(wanted.space, wanted.metric)
+        history = self._history[1]
         learnt = learn(
             store,
-            self._history[1],
+            history,
             wanted.recommender,
             without=wanted.without,
             seed=wanted.seed,
         )
         learnt.ask(Task("local:first"), 1)  # what is worked out when first asked is so beforehand
-        return learnt
+        some = replace(history.described_task(history.tasks[0]), id="local:first")
+        learnt.ask(some, SHORT)
+        start = time.thread_time()
+        learnt.ask(replace(some, id="local:second"), SHORT)
+        return replace(learnt, quick=time.thread_time() - start <= QUICK_S)
 
     def _keep(self, wanted: Wanted, learnt: Learnt) -> None:
         with self._lock:

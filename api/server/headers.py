@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -16,6 +15,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
+_RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
 
 class Headers:
     """Adds the headers that an answer does not have itself."""
@@ -28,9 +29,10 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = list(message["headers"])
+                there = {name.lower() for name, _ in headers}
+                headers += [pair for pair in _RAW if pair[0] not in there]
+                message["headers"] = headers
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,10 +110,11 @@ class Translated:
         async def translated(message: Message) -> None:
             nonlocal instead
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                kind, status = headers.get("content-type", ""), message["status"]
-                if status >= 400 and kind.startswith("text/plain"):
-                    instead = problem(status, HTTPStatus(status).phrase)
+                status = message["status"]
+                if status >= 400:
+                    kind = Headers(raw=message["headers"]).get("content-type", "")
+                    if kind.startswith("text/plain"):
+                        instead = problem(status, HTTPStatus(status).phrase)
             if instead is None:
                 await send(message)
             elif message["type"] == "http.response.body" and not message.get("more_body"):

@@ -12,7 +12,7 @@ from api.server.answers import Answer
 from api.server.formats import MEDIA, Format, format_wanted, harmless
 from api.server.problems import problem
 from api.server.settings import Settings
-from api.server.wire import Strict
+from api.server.wire import Integer, Strict
 from api.writing import encode, rows_of
 from metadb.errors import QueryRefused
 from metadb.gate import LONGEST
@@ -25,7 +25,7 @@ class Statement(Strict):
     query: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)] = Field(
         examples=["select * from leaderboard order by mean_rank"]
     )
-    limit: Annotated[int, Field(ge=0, lt=2**31)] | None = Field(
+    limit: Annotated[Integer, Field(ge=0, lt=2**31)] | None = Field(
         None, description="So many rows at most; never more than the server lets through."
     )
 

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    model_validator,
+)
 
 from metadb.metrics import Metric, as_loss, check_score
 from metadb.records import Evaluation, Recommendation, Task, Trial
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern="^[^\x1f]+$")]
-Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Value = bool | Whole | FiniteFloat | Annotated[str, StringConstraints(max_length=10_000)]
+_WHOLE = BeforeValidator(lambda given: _whole(given))
+_LONG = Field(ge=-(2**63), lt=2**63)
+Integer = Annotated[int, _WHOLE]
+"""A whole number, also written as 5.0: JSON has one kind of number."""
+Whole = Annotated[int, _LONG, _WHOLE]
+Value = (
+    bool
+    | Annotated[int, _LONG]  # of a configuration 5.0 is no 5
+    | FiniteFloat
+    | Annotated[str, StringConstraints(max_length=10_000)]
+)
 ConfigModel = Annotated[dict[Text, Value], Field(max_length=1000)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 EXAMPLE_CONFIG: dict[str, Any] = {"learner": "svm", "svm__C": 1.5}
+
+
+def _whole(given: object) -> object:
+    return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
 class Strict(BaseModel):
@@ -90,8 +111,8 @@ class Asked(Strict):
         default=None, description="Default: the score with the most evaluations in the space."
     )
     recommender: Text = "auto"
-    k: int = Field(default=10, ge=1, le=1000)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    k: Integer = Field(default=10, ge=1, le=1000)
+    seed: Integer = Field(default=0, ge=0, lt=2**31)
     observed: Annotated[list[Observed], Field(max_length=10_000)] = []
     candidates: Annotated[list[ConfigModel], Field(max_length=10_000)] | None = Field(
         default=None, description="Only these may be recommended; default: all that are known."
@@ -127,7 +148,12 @@ class Recorded(Strict):
                     "cost_s": 0.2,
                     "run": "study-1/trial-7",
                 }
-            ]
+            ],
+            # As `_value_or_status` has it.
+            "anyOf": [
+                {"properties": {"value": {"type": "number"}}, "required": ["value"]},
+                {"properties": {"status": {"not": {"const": "ok"}}}, "required": ["status"]},
+            ],
         }
     )
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import File, Form, Query, Request, Response, UploadFile
 
 from api.metafeature_chart import TITLES, chart
-from api.server.advising import SUFFIXES, advised, described, known_task
+from api.server.advising import SUFFIXES, advised, described, known_task, wanted
 from api.server.wire import Asked, Text
 from api.web import charts
 from api.web.overview import facts_now
@@ -110,7 +110,7 @@ def answer(
     else:
         found = Task("local:typed", kind=kind, metafeatures=numbers(given), name="what you typed")
     asked = Asked(space=space, recommender=recommender, k=_whole(k))
-    said = advised(state, asked, found)
+    said = advised(state, asked, found, state.fits.of(wanted(asked), found.id))
     advice = said["recommendations"]
     with state.readers.lent() as store:
         metric = store.metric(said["metric"])

@@ -123,3 +123,12 @@ def test_a_task_that_weighs_next_to_nothing_is_not_named(history):
 def test_only_a_table_without_holes_is_ready():
     assert ready(Completion.fit(make_history(3)))
     assert not ready(Completion.fit(make_history(3, share=0.5)))
+
+
+def test_what_is_remembered_of_a_config_is_what_would_be_said_anew(history, monkeypatch):
+    told_of = past(Completion.fit(history), pool(history.configs))
+    first = told_of.advice(range(15), "m", note="mind this")
+    assert told_of.advice([3, 0], "m", note="mind this") == [first[3], first[0]]
+    assert told_of.advice([3], "m")[0].because.note is None
+    monkeypatch.setattr("recommenders.past.FEW", 0)
+    assert told_of.advice(range(15), "m", note="mind this", weight=np.full(8, 1 / 8)) == first

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from api.advice import advise
-from api.server.fits import MOST_WAITING, Fits, Wanted
+from api.server.fits import MOST_WAITING, SHORT, Fits, Wanted
 from metadb.errors import Busy, NotFound
 from metadb.records import Task
 from metadb.store import Store
@@ -99,6 +99,23 @@ def test_what_is_kept_is_explained_as_of_the_version_it_was_learnt_from(http):
         assert told["as_of_then"]
         assert told["agrees"]
         assert [t["task"] for t in told["tasks"]] == recommendation["because"]["tasks"]
+
+
+def test_a_short_answer_at_once_is_the_beginning_of_a_long_one(http):
+    task = {"metafeatures": {"nr_inst": 100.0}}
+    asked(http, task=task)  # from now on it is at hand
+    short = asked(http, task=task, k=SHORT)["recommendations"]
+    long = asked(http, task=task, k=SHORT + 1)["recommendations"]
+    assert [r["config"] for r in long[: len(short)]] == [r["config"] for r in short]
+    in_store = [asked(http, task="toy:task/1", k=5) for _ in range(3)]
+    assert in_store[0] == in_store[1] == in_store[2]
+    assert in_store[0]["own_evaluations_left_out"] == 8
+
+
+def test_a_whole_number_may_be_written_with_a_point(http):
+    assert asked(http, k=3.0, seed=0.0) == asked(http, k=3, seed=0)
+    said = http.post("/recommendations", json={"space": SPACE, "k": 3.5})
+    assert "k" in problem(said, 422)
 
 
 def table(n: int = 60) -> pa.Table:

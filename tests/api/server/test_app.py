@@ -153,3 +153,15 @@ def test_openapi_tells_of_every_route_with_examples(http):
     said = told["paths"]["/tasks"]["get"]["responses"]
     assert "application/problem+json" in said["422"]["content"]
     assert {"application/json", "text/csv"} <= set(said["200"]["content"])
+
+
+def test_openapi_states_the_bounds_and_what_a_record_needs(http):
+    told = http.get("/openapi.json").json()
+    schema = told["components"]["schemas"]["Recorded"]
+    assert schema["properties"]["seed"]["anyOf"][0]["exclusiveMaximum"] == 2**63
+    given, failed = schema["anyOf"]
+    assert given["required"] == ["value"]
+    assert failed["properties"]["status"] == {"not": {"const": "ok"}}
+    for parameter in told["paths"]["/evaluations"]["get"]["parameters"]:
+        if parameter["name"] in ("seed", "fold", "repeat"):
+            assert parameter["schema"]["items"]["minimum"] == -(2**63)
