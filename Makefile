@@ -9,7 +9,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Where real data of others lie; see shared.
 SHARED ?= ../shared/data
 
-.PHONY: setup demo test tuners lint docs bench shared constraints sample assets clean
+.PHONY: setup demo test test-all tuners lint docs bench shared constraints sample assets clean
 
 setup: $(VENV)/.ready
 
@@ -28,12 +28,16 @@ endif
 demo: setup
 	$(BIN)/python -m api.demo
 
-test: setup
+# Without the slow ones that tests/slow.txt names, which test-all and CI run too. Three workers on two
+# cores, as many tests wait for processes; types are checked beside them, as mypy has one thread.
+test: QUICK := --quick
+test test-all: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy & types=$$!; \
-	$(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
-	wait $$types && exit $$tests  # types are checked beside the tests: mypy has one thread
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(QUICK); tests=$$?; \
+	wait $$types && exit $$tests
+	@test -z "$(QUICK)" || echo "Left to make test-all and CI: the slow ones that tests/slow.txt names."
 
 # The hooks against the real tuners, in environments .tuners/<name>; goes on where it was stopped.
 tuners:

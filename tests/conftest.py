@@ -27,9 +27,22 @@ settings.load_profile("metadb")
 SPACE = "svm"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+SLOW = Path(__file__).parent / "slow.txt"
+"""Tests of seconds each: processes killed and resumed, whole searches, real releases."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out what slow.txt names")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest first: the docs' commands, so that no worker waits for another at the end."""
     items.sort(key=lambda item: item.path.name != "test_docs.py")
+    if config.getoption("--quick"):
+        slow = set(SLOW.read_text().split())
+        left_out = [item for item in items if item.nodeid.partition("[")[0] in slow]
+        items[:] = [item for item in items if item.nodeid.partition("[")[0] not in slow]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def config(i: int) -> dict[str, Any]:

@@ -123,3 +123,9 @@ def test_the_packaging_names_no_host_and_no_cuda(path):
     if path == "constraints.txt":
         assert "nvidia" not in text
         assert "torch" not in text
+
+
+def test_what_is_left_out_of_quick_runs_is_there():
+    for name in (ROOT / "tests" / "slow.txt").read_text().split():
+        file, _, test = name.partition("::")
+        assert f"def {test}(" in (ROOT / file).read_text(), name
