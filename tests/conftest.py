@@ -40,9 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path.name != "test_docs.py")
     if config.getoption("--quick"):
         slow = set(SLOW.read_text().split())
-        left_out = [item for item in items if item.nodeid.partition("[")[0] in slow]
-        items[:] = [item for item in items if item.nodeid.partition("[")[0] not in slow]
-        config.hook.pytest_deselected(items=left_out)
+        named = [not slow.isdisjoint((i.nodeid, i.nodeid.partition("[")[0])) for i in items]
+        config.hook.pytest_deselected(items=[i for i, n in zip(items, named, strict=True) if n])
+        items[:] = [i for i, n in zip(items, named, strict=True) if not n]
 
 
 def config(i: int) -> dict[str, Any]:
