@@ -14,16 +14,16 @@ needs("optuna", extra="hooks")
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from api.hooks.optuna_record import TOLD, Record, sign_of
 from api.hooks.optuna_space import both, space_of, suggest, theirs, to_distributions, to_space
+from api.hooks.past import measured, ranked
 from api.hooks.projection import Outside, Report, plain, project
 from api.hooks.scored import scored
-from metadb.errors import NotFound, WrongUsage
+from metadb.errors import WrongUsage
 from metadb.protocols import Recommender
 from metadb.records import Config, Evaluation, Task
 
@@ -138,19 +138,12 @@ def source_trials(
     Nomura, Watanabe, Akimoto, Ozaki, Onishi 2021, "Warm Starting CMA-ES for Hyperparameter
     Optimization"
     """
-    if task not in history.tasks:
-        raise NotFound(f"the history has no task {task!r}; it has {', '.join(history.tasks[:9])}")
+    configs, loss = measured(history, task)
     if direction not in ("minimize", "maximize"):
         raise WrongUsage(f"direction is {direction!r}; it must be 'minimize' or 'maximize'")
     target, distributions = both(space)
-    entries = history.finals()
-    mine = entries[history.task[entries] == history.tasks.index(task)]
-    mine = mine[np.isfinite(history.loss[mine])]
-    configs = [history.configs[int(i)] for i in history.config[mine]]
     report = project(configs, target, rename=rename, exact=True)
-    loss = history.loss[mine][list(report.places)]  # (sent,)
-    place = np.unique(loss, return_inverse=True)[1]  # equal losses share a rank
-    rank = place / max(len(loss) - 1, 1)
+    rank = ranked(loss[list(report.places)])  # (sent,)
     sign = 1.0 if direction == "minimize" else -1.0
     trials = [
         _trial(config, sign * float(value), distributions)

@@ -34,3 +34,9 @@ def standardised(loss: Floats) -> Floats:
         return loss
     spread = float(loss.std())
     return np.asarray((loss - loss.mean()) / (spread if spread > 0 else 1.0), dtype=np.float64)
+
+
+def ranked(loss: Floats) -> Floats:
+    """Losses (n,) as ranks from 0 (best) to 1, equal ones alike."""
+    place = np.unique(loss, return_inverse=True)[1]
+    return np.asarray(place / max(len(loss) - 1, 1), dtype=np.float64)

@@ -15,16 +15,16 @@ needs("syne_tune", extra="syne")
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from syne_tune import config_space as st
 from syne_tune.tuner_callback import TunerCallback
 
 from api.hooks.flat import active, flat, warn_of_losses
 from api.hooks.hyperparameter import choice, number, space_from
+from api.hooks.past import measured, ranked
 from api.hooks.projection import Outside, Report, plain, project
 from api.hooks.recorder import Recorder
 from metadb.axes import Axis, axes_of
-from metadb.errors import InvalidSpace, NotFound, WrongUsage
+from metadb.errors import InvalidSpace, WrongUsage
 from metadb.metrics import Metric
 from metadb.protocols import Recommender
 from metadb.records import Config, Evaluation, Task
@@ -118,18 +118,11 @@ def transfer_learning_evaluations(
     kind = transfer_learning_task_evaluation.TransferLearningTaskEvaluations
     found, reports = {}, {}
     for task in tasks:
-        if task not in history.tasks:
-            there = ", ".join(history.tasks[:9])
-            raise NotFound(f"the history has no task {task!r}; it has {there}")
-        entries = history.finals()
-        mine = entries[history.task[entries] == history.tasks.index(task)]
-        mine = mine[np.isfinite(history.loss[mine])]
-        configs = [history.configs[int(i)] for i in history.config[mine]]
+        configs, loss = measured(history, task)
         reports[task] = report = project(configs, target, rename=rename, exact=True)
         if not report.sent:
             continue
-        loss = history.loss[mine][list(report.places)]  # (sent,)
-        rank = np.unique(loss, return_inverse=True)[1] / max(len(loss) - 1, 1)
+        rank = ranked(loss[list(report.places)])  # (sent,)
         points = [_point(config, domains, target) for config in report.sent]
         found[task] = kind(
             configuration_space=dict(domains),
