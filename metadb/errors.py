@@ -61,3 +61,7 @@ class DiskFull(MetadbError):
 
 class Busy(MetadbError):
     """Something that another process is at; wait for it."""
+
+
+class Diverged(MetadbError):
+    """A training whose loss left the finite numbers; what was learnt before stays."""

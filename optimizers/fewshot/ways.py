@@ -1,0 +1,128 @@
+"""N-way K-shot episodes from any labelled inputs: classes drawn, and examples of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+
+from metadb.errors import WrongUsage
+from optimizers.fewshot.episode import Episodes, Examples
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Tasks that each tell a few classes apart.
+
+    Args:
+        x: Inputs (n, ...), bytes or floats; bytes are divided by 255.
+        y: The class of each, (n,), integers from 0 on.
+        names: Of the classes.
+        ways: Classes of a task.
+        shots, queries: Examples of each class in the support, and to be judged by.
+        turns: Quarter turns: 4 makes of each class of images four, one for each; 1 leaves them.
+        dtype: Of the inputs that are drawn.
+
+    Raises:
+        WrongUsage: More ways than classes, or a class with fewer examples than shots and queries.
+
+    All of a batch is drawn at once, on the generator's device.
+    """
+
+    x: Tensor
+    y: Tensor
+    names: tuple[str, ...]
+    ways: int = 5
+    shots: int = 1
+    queries: int = 15
+    turns: int = 1
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        classes, counts = len(self.names), self._counts
+        if self.turns > 1 and (self.x.dim() != 4 or self.x.shape[2] != self.x.shape[3]):
+            raise WrongUsage(
+                f"only square images can be turned, and these inputs are {tuple(self.x.shape[1:])}; "
+                "use turns=1"
+            )
+        if not 2 <= self.ways <= classes * self.turns:
+            raise WrongUsage(
+                f"{self.ways} ways cannot be drawn from {classes * self.turns} classes; there are "
+                f"{classes} in the data{' and four turns of each' if self.turns > 1 else ''}"
+            )
+        needed, least = self.shots + self.queries, int(counts.min())
+        if min(self.shots, self.queries) < 1 or least < needed:
+            few = self.names[int(counts.argmin())]
+            raise WrongUsage(
+                f"{self.shots} shots and {self.queries} queries need {needed} examples of each "
+                f"class and one of each kind, but {few!r} has {least}"
+            )
+
+    @property
+    def classes(self) -> int:
+        """How many classes can be drawn, turned ones counted."""
+        return len(self.names) * self.turns
+
+    def with_task(self, *, ways: int, shots: int, queries: int) -> Ways:
+        """The same inputs for other tasks."""
+        return replace(self, ways=ways, shots=shots, queries=queries)
+
+    def draw(self, tasks: int, rng: Generator) -> Episodes:
+        """So many tasks; classes without repetition within a task, examples too."""
+        place, own = rng.device, self._on(rng.device)
+        drawn = torch.rand(tasks, self.classes, generator=rng, device=place)
+        classes = drawn.topk(self.ways, dim=1).indices  # (tasks, ways)
+        letters, turns = classes // self.turns, classes % self.turns
+        counts, starts = own.counts[letters], own.starts[letters]
+        each = torch.rand(tasks, self.ways, own.most, generator=rng, device=place)
+        each = each.where(torch.arange(own.most, device=place) < counts.unsqueeze(2), -1.0)
+        rows = starts.unsqueeze(2) + each.topk(self.shots + self.queries, dim=2).indices
+        found = own.x[rows]  # (tasks, ways, shots + queries, ...)
+        if self.turns > 1:
+            found = _turned(found, turns)
+        found = found.to(self.dtype) / 255 if found.dtype == torch.uint8 else found.to(self.dtype)
+        y = torch.arange(self.ways, device=place).view(1, -1, 1).expand(rows.shape)
+        return Episodes(
+            Examples(found[:, :, : self.shots].flatten(1, 2), y[:, :, : self.shots].flatten(1)),
+            Examples(found[:, :, self.shots :].flatten(1, 2), y[:, :, self.shots :].flatten(1)),
+            classes,
+        )
+
+    @cached_property
+    def _counts(self) -> Tensor:
+        return torch.bincount(self.y, minlength=len(self.names))
+
+    @cached_property
+    def _places(self) -> dict[str, _Sorted]:
+        return {}
+
+    def _on(self, place: torch.device) -> _Sorted:
+        """The inputs sorted by class, once a device."""
+        if str(place) not in self._places:
+            order = self.y.argsort(stable=True)
+            self._places[str(place)] = _Sorted(
+                self.x[order].to(place),
+                self._counts.to(place),
+                (self._counts.cumsum(0) - self._counts).to(place),
+                int(self._counts.max()),
+            )
+        return self._places[str(place)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    x: Tensor
+    counts: Tensor
+    starts: Tensor
+    most: int
+
+
+def _turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Images (tasks, ways, n, channels, s, s), those of each way turned so many quarters."""
+    found = images.clone()
+    for quarter in (1, 2, 3):
+        own = turns == quarter  # (tasks, ways)
+        found[own] = images[own].rot90(quarter, dims=(-2, -1))
+    return found
