@@ -20,9 +20,9 @@ def flat(weights: Mapping[str, Tensor]) -> Tensor:
 
 def shaped(rows: Tensor, like: Mapping[str, Tensor]) -> Weights:
     """Rows (tasks, coordinates) as named weights of the shapes of `like`, behind a task axis."""
-    pieces = rows.split([w.numel() for w in like.values()], dim=1)
+    pieces = torch.split(rows, [w.numel() for w in like.values()], dim=1)
     return {
-        name: piece.unflatten(1, w.shape) if w.dim() else piece.squeeze(1)
+        name: piece.view(len(rows), *w.shape)
         for (name, w), piece in zip(like.items(), pieces, strict=True)
     }
 

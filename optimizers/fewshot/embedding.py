@@ -40,7 +40,7 @@ class Embedding:
         tasks, sizes = len(groups[0]), [g.shape[1] for g in groups]
         together = torch.cat([g.to(self.device) for g in groups], dim=1).flatten(0, 1)
         found: Tensor = self._all["embedding"](together)
-        return list(found.unflatten(0, (tasks, sum(sizes))).split(sizes, dim=1))
+        return list(torch.split(found.view(tasks, sum(sizes), *found.shape[1:]), sizes, dim=1))
 
 
 def members(y: Tensor, like: Tensor, ways: int = -1) -> Tensor:

@@ -51,7 +51,7 @@ class Episodes(NamedTuple):
         classes = None if self.classes is None else self.classes.to(place)
         return Episodes(self.support.to(place), self.query.to(place), classes)
 
-    def __len__(self) -> int:  # type: ignore[override]  # tasks, not fields
+    def __len__(self) -> int:
         return len(self.support.x)
 
 

@@ -89,7 +89,7 @@ def evaluate(
 
 def _apart(predictor: Predictor, some: Episodes) -> Tensor:
     """What is said of each query when it is judged beside the support alone."""
-    singles = some.query.x.split(1, dim=1)
+    singles = torch.split(some.query.x, 1, dim=1)
     return torch.cat(
         [predictor(torch.cat([some.support.x, one], dim=1))[:, -1:] for one in singles], dim=1
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -54,11 +55,11 @@ def adapted(
     moving: Sequence[str] | None = None,
 ) -> Weights:
     """The weights of each task after the last step of `descent`."""
-    for weights in descent(  # noqa: B007  # the last is what is wanted
-        module, weights, support, rates=rates, second_order=second_order, moving=moving
-    ):
-        pass
-    return weights
+    last = deque(
+        descent(module, weights, support, rates=rates, second_order=second_order, moving=moving),
+        maxlen=1,
+    )
+    return last[0] if last else weights
 
 
 def trained(

@@ -55,14 +55,14 @@ class LSTMOptimizer:
     ) -> None:
         self._module = by_batch(module).to(device)
         kind = next(module.parameters()).dtype
-        layers = nn.ModuleDict(
-            {
-                "first": nn.LSTMCell(2, HIDDEN),
-                "second": nn.LSTMCell(HIDDEN, HIDDEN),
-                "step": nn.Linear(HIDDEN, 1),
-            }
+        layers = {
+            "first": nn.LSTMCell(2, HIDDEN),
+            "second": nn.LSTMCell(HIDDEN, HIDDEN),
+            "step": nn.Linear(HIDDEN, 1),
+        }
+        self._lstm = nn.ModuleDict(
+            {name: fresh(layer, seed).to(device, kind) for name, layer in layers.items()}
         )
-        self._lstm = fresh(layers, seed).to(device, kind)
         self.learnt: dict[str, Tensor] = dict(self._lstm.named_parameters())
         self.kept: dict[str, Tensor] = {}
         self.outer = Outer(self.learnt, rate=outer_rate, at_once=at_once)

@@ -63,16 +63,16 @@ class MetaLSTM:
             "forget": nn.Linear(HIDDEN + 2, 1),
             "learn": nn.Linear(HIDDEN + 2, 1),
         }
-        self._gates = fresh(nn.ModuleDict(layers), seed).to(kind)
-        rng = Generator().manual_seed(seed)
+        self._gates = nn.ModuleDict(
+            {name: fresh(layer, seed).to(kind) for name, layer in layers.items()}
+        )
+        gates, rng = dict(self._gates.named_parameters()), Generator().manual_seed(seed)
         for gate, (low, high) in (("forget", FORGET), ("learn", LEARN)):
             drawn = low + (high - low) * torch.rand(1, generator=rng)
             with torch.no_grad():
-                self._gates[gate].bias.copy_(drawn)
-                self._gates[gate].weight.mul_(0.05)
-        self.learnt: dict[str, Tensor] = weights | {
-            f"gates.{name}": w for name, w in self._gates.named_parameters()
-        }
+                gates[f"{gate}.bias"].copy_(drawn)
+                gates[f"{gate}.weight"].mul_(0.05)
+        self.learnt: dict[str, Tensor] = weights | {f"gates.{n}": w for n, w in gates.items()}
         self.kept: dict[str, Tensor] = {}
         self.outer = Outer(self.learnt, rate=outer_rate, at_once=at_once)
         self._steps, self._adapt_steps = steps, adapt_steps or steps

@@ -83,8 +83,9 @@ class Relation:
 
     def _scores(self, query: Tensor, support: Tensor, y: Tensor) -> Tensor:
         """(tasks, n, ways), each between 0 and 1."""
-        means = class_means(support.flatten(2), y).unflatten(2, support.shape[2:])
+        means = class_means(support.flatten(2), y)
         tasks, n, ways = len(query), query.shape[1], means.shape[1]
+        means = means.view(tasks, ways, *support.shape[2:])
         shape = (tasks, n, ways, *query.shape[2:])
         pairs = torch.cat(
             [means.unsqueeze(1).expand(shape), query.unsqueeze(2).expand(shape)], dim=3

@@ -44,7 +44,7 @@ class Ways:
         classes, counts = len(self.names), self._counts
         if self.turns > 1 and (self.x.dim() != 4 or self.x.shape[2] != self.x.shape[3]):
             raise WrongUsage(
-                f"only square images can be turned, and these inputs are {tuple(self.x.shape[1:])}; "
+                f"only square images can be turned, not inputs of {tuple(self.x.shape[1:])}; "
                 "use turns=1"
             )
         if not 2 <= self.ways <= classes * self.turns:
