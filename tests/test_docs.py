@@ -146,6 +146,7 @@ TUNERS = {  # the section to the package that it needs and the origin of what it
     "BoTorch": ("botorch", "botorch"),
     "OSS Vizier": ("vizier", "vizier"),
     "KerasTuner": ("keras_tuner", "keras-tuner"),
+    "NePS": ("neps", "neps"),
 }
 
 

@@ -57,6 +57,7 @@ TOGETHER = {  # an environment: what is installed, and the tests with their pack
             "keras_tuner": "keras-tuner",
         },
     ),
+    "neps": (["neural-pipeline-search>=0.17"], {"neps": "neural-pipeline-search"}),
 }
 """Tuners that exclude each other have an environment each."""
 
