@@ -10,6 +10,7 @@ import pytest
 
 from metadb.errors import InvalidMetric, InvalidSpace, WrongUsage
 from metadb.space import check
+from tests.api.cluster import cluster
 from tests.api.hooks.recommending import Fixed
 from tests.api.hooks.searching import (
     CONFIGS,
@@ -25,7 +26,6 @@ from tests.api.hooks.searching import (
 
 pytest.importorskip("ray.tune", reason="Ray Tune is not installed: pip install 'ray[tune]'")
 
-import ray
 from ray import tune
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
@@ -169,10 +169,9 @@ def test_what_cannot_be_said_is_refused_in_words():
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    yield
-    ray.shutdown()
+def ray():
+    with cluster():
+        yield
 
 
 def fit(objective, points, n, tmp_path, store, **more):
@@ -187,7 +186,7 @@ def fit(objective, points, n, tmp_path, store, **more):
     return [one.config for one in tuner.fit()], record
 
 
-def test_a_search_runs_the_recommendation_first_and_is_recorded(cluster, store, tmp_path):
+def test_a_search_runs_the_recommendation_first_and_is_recorded(ray, store, tmp_path):
     from ingest.load import load
     from ingest.ray_tune import RayTune
 
