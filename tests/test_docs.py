@@ -171,6 +171,16 @@ def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypa
     assert counted.column("n") == [6 if tuner == "scikit-learn" else 4]
 
 
+def test_what_make_tuners_runs_stands_on_the_page_on_hooks():
+    from tests.api.hooks.tuners import TOGETHER
+
+    text = (DOCS / "hooks.md").read_text()
+    for name, (_, tests) in TOGETHER.items():
+        for test, package in tests.items():
+            row = rf"^\| {package} \| \d[\d.]+ \| {name} \| test_{test}\.py \| [1-9]\d* passed"
+            assert re.search(row, text, flags=re.MULTILINE), (package, name)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks with curl")
 def test_the_page_on_the_server_runs(tmp_path, filled, monkeypatch):
     """Its commands after the first two, which start a server: here one on a port of its own."""

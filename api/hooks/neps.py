@@ -1,8 +1,8 @@
 """NePS: a recommendation as its first trials or as its priors, and its trials into the store.
 
 NePS takes no first trials; but it takes an optimizer of one's own, so `warm_start` makes one that
-asks for what is recommended before NePS' own does. What lies in the space is checked only once a
-trial is asked for, so all is projected first. Works with NePS 0.17.
+asks for what is recommended before NePS' own does. What such an optimizer asks for reaches the
+objective as it is, out of range or not, so all is projected first. Works with NePS 0.17.
 """
 
 from __future__ import annotations

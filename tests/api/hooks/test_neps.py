@@ -19,6 +19,7 @@ import torch
 from neps.space.neps_spaces.neps_space import convert_neps_to_classic_search_space
 
 from api.hooks.neps import (
+    First,
     active,
     add_observed,
     priors,
@@ -75,6 +76,21 @@ def test_what_is_foreign_is_projected(tmp_path):
     default = report.filled[0].after
     assert asked == [{"C": 10.0, "kernel": "rbf"}, {"C": 2.0, "kernel": "poly", "degree": default}]
     assert "'kernel' is 'tanh'" in report.why[2]
+
+
+def test_neps_hands_on_as_it_is_what_is_projected_here(tmp_path):
+    bad = {"C": 99.0, "kernel": "rbf", "degree": 3}
+    seen = []
+
+    def evaluate_pipeline(**drawn):
+        seen.append(drawn)
+        return 0.0
+
+    neps.run(
+        evaluate_pipeline, to_pipeline_space(svm()), root_directory=tmp_path / "run",
+        optimizer=First([bad], "random_search"), total_evaluations_to_spend=1,
+    )  # fmt: skip
+    assert seen == [bad]
 
 
 def test_the_best_config_becomes_the_priors_of_the_space():

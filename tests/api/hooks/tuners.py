@@ -1,4 +1,4 @@
-"""`make tuners`: the tests of the hooks against the real packages, and a table of what passed.
+"""`make tuners`: the tests of the hooks against the real packages, and a table of what passed, as docs/hooks.md has it.
 
 An environment is made once and kept under `.tuners`; one whose tests passed at this state of the
 code is not run again. `make tuners TUNERS="ax search"` takes only these; remove `.tuners` to begin
@@ -64,12 +64,13 @@ TOGETHER = {  # an environment: what is installed, and the tests with their pack
 """Tuners that exclude each other have an environment each."""
 
 
-def state() -> str:
-    """What the tests depend on, as a hash: a run that passed at the same state is not repeated."""
-    found = hashlib.sha256()
-    for folder in ("metadb", "recommenders", "api/hooks", "tests/api/hooks"):
+def state(test: Path) -> str:
+    """What a test depends on, as a hash: a run that passed at the same state is not repeated."""
+    found = hashlib.sha256(test.read_bytes())
+    for folder in ("metadb", "recommenders", "api/hooks", "api/web", "tests/api/hooks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            found.update(path.read_bytes())
+            if not path.name.startswith("test_") and path != Path(__file__):
+                found.update(path.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -99,7 +100,7 @@ def tested(name: str, test: str, package: str) -> tuple[str, str]:
     ask = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.run([python, "-c", ask], capture_output=True, text=True).stdout.strip()
     kept = PLACE / name / f".{test}"
-    now = f"{state()} {version}"
+    now = f"{state(path)} {version}"
     if kept.is_file() and kept.read_text().split("\n")[0] == now:
         return version, kept.read_text().split("\n")[1]
     done = subprocess.run(
@@ -117,7 +118,7 @@ def tested(name: str, test: str, package: str) -> tuple[str, str]:
 
 def main(names: list[str]) -> int:
     """Run them all, or these; the table at the end; 1 where something failed."""
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, ...]] = []
     for name in names or list(TOGETHER):
         packages, tests = TOGETHER[name]
         print(f"{name}: {' '.join(packages)}", flush=True)
@@ -126,13 +127,12 @@ def main(names: list[str]) -> int:
             version, told = (
                 ("-", f"NOT INSTALLED: {failed}") if failed else tested(name, test, package)
             )
-            rows.append((package, version, name, told))
+            rows.append((package, version, name, f"test_{test}.py", told))
             print(f"  {package} {version}: {told}", flush=True)
-    width = [max(len(row[i]) for row in rows) for i in range(3)]
-    print()
+    print("\n| package | version | environment | tests | result |\n|---|---|---|---|---|")
     for row in rows:
-        print("  ".join([*(cell.ljust(n) for cell, n in zip(row[:3], width, strict=True)), row[3]]))
-    return int(any(row[3].startswith(("FAILED", "NOT")) for row in rows))
+        print(f"| {' | '.join(row)} |")
+    return int(any(row[-1].startswith(("FAILED", "NOT")) for row in rows))
 
 
 if __name__ == "__main__":
