@@ -204,8 +204,9 @@ def test_a_search_runs_the_recommendation_first_and_is_recorded(ray, store, tmp_
     assert ran[:3] == CONFIGS == list(report.sent)
     assert record.lost == {}
     rows = store.sql("select status, value from evaluations order by value nulls first")
-    assert [row["status"] for row in rows] == ["failed", *["ok"] * (len(rows) - 1)]
-    assert [row["value"] for row in rows][1:] == pytest.approx(
+    broken = sum(one["n"] == 1 for one in ran)  # the third, and what is drawn after it may be too
+    assert [row["status"] for row in rows] == ["failed"] * broken + ["ok"] * (4 - broken)
+    assert [row["value"] for row in rows][broken:] == pytest.approx(
         sorted(loss_of(one) for one in ran if one["n"] != 1)
     )
     source = RayTune([tmp_path / "ray"], task=TASK.id, metric="loss=mae", space="svm")

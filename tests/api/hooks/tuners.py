@@ -109,7 +109,7 @@ def tested(name: str, test: str, package: str) -> tuple[str, str]:
     )  # fmt: skip
     (PLACE / name / f"{test}.log").write_text(done.stdout + done.stderr)
     lines = done.stdout.strip().splitlines() or ["nothing was run"]
-    told = re.sub(r" in [\d.]+s.*", "", lines[-1]).strip("= ")
+    told = re.sub(r"(, \d+ warnings?)? in [\d.]+s.*", "", lines[-1]).strip("= ")
     if done.returncode != 0 or ("skipped" in told and "passed" not in told):
         return version, f"FAILED: {told}; see {PLACE.name}/{name}/{test}.log"
     kept.write_text(f"{now}\n{told}")

@@ -138,11 +138,11 @@ def test_ray_tries_them_first(space, advice, tmp_path, monkeypatch):
         tune.report({"accuracy": 1.0 / len(config["learner"])})
 
     with cluster():
-        told = run("Ray Tune", advice, 6, trainable=trainable, space=to_domains(space))
+        told = run("Ray Tune", advice[:2], 3, trainable=trainable, space=to_domains(space))
     ran = [one.config for one in told["results"]]
-    assert len(ran) == 6
+    assert len(ran) == 3
     assert not told["results"].errors
-    for one, first in zip(ran, advice, strict=False):
+    for one, first in zip(ran[:2], advice[:2], strict=True):
         assert first.items() <= one.items()
     best = told["results"].get_best_result()
     assert len(best.config["learner"]) == min(len(one["learner"]) for one in ran)
