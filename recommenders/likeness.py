@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 from typing import Any
 
@@ -120,19 +121,21 @@ class Likeness:
 
     def _far(self, place: Floats) -> Floats:
         """The distance of each past task to a place (names,), (tasks,)."""
-        weight = self._weights(~np.isnan(place))  # (names,)
-        there, lacking = _known.get((self,), self._there)  # each (tasks, names)
+        known = ~np.isnan(place)
+        weight = self._weights(known)  # (names,)
+        there, lacking, whole = _known.get((self,), self._there)  # each (tasks, names)
         gap = np.abs(self.places - place)  # (tasks, names)
-        gap[np.isnan(gap)] = 0.0
+        if not (whole and known.all()):
+            gap[np.isnan(gap)] = 0.0
         shared, doubt = there @ weight, DOUBT * (lacking @ weight)  # (tasks,)
         with np.errstate(invalid="ignore"):
             far = (gap @ weight + RANDOM * doubt) / (shared + doubt)
         return np.where(shared > 0, far, np.inf)
 
-    def _there(self) -> tuple[Floats, Floats]:
-        """1 where a past task has a name, and 1 where it lacks it, each (tasks, names)."""
-        lacking = np.isnan(self.places)
-        return (~lacking).astype(float), lacking.astype(float)
+    def _there(self) -> tuple[Floats, Floats, bool]:
+        """1 where a past task has a name; 1 where it lacks it; whether none lacks any."""
+        lacking = np.isnan(self.places)  # (tasks, names)
+        return (~lacking).astype(float), lacking.astype(float), not lacking.any()
 
     def _weights(self, known: NDArray[np.bool_]) -> Floats:
         """The weight of each name, 0 where it is unknown, (names,)."""
@@ -161,17 +164,23 @@ class Likeness:
 
     def _encoded(self, places: Floats) -> Floats:
         unknown = np.isnan(places)  # (n, names)
-        family = np.array(self.families)
-        shares = [unknown[:, family == f].mean(axis=1) for f in sorted(set(self.families))]
-        return np.column_stack([np.where(unknown, 0.5, places), *shares])
+        member = _members(self.families)
+        shares = unknown @ member / member.sum(axis=0)  # (n, families)
+        return np.column_stack([np.where(unknown, 0.5, places), shares])
 
 
 _fitted: Remembered[Likeness] = Remembered(8, 64_000_000, lambda made: made.places.nbytes)
 _amongs: Remembered[Floats] = Remembered(8, 64_000_000, lambda made: made.nbytes)
 _distances: Remembered[Floats] = Remembered(64, 16_000_000, lambda made: made.nbytes)
-_known: Remembered[tuple[Floats, Floats]] = Remembered(
+_known: Remembered[tuple[Floats, Floats, bool]] = Remembered(
     8, 64_000_000, lambda made: 2 * made[0].nbytes
 )
+
+
+@lru_cache(maxsize=64)
+def _members(families: tuple[str, ...]) -> Floats:
+    """1 where a name is of a family, these in the order of their names, (names, families)."""
+    return np.equal.outer(np.array(families), np.array(sorted(set(families)))).astype(float)
 
 
 def families(names: Sequence[str]) -> tuple[str, ...]:

@@ -140,10 +140,14 @@ class Past:
     ) -> list[Recommendation]:  # fmt: skip
         """What tasks say of each config, all of them or those that are heard."""
         weight = np.maximum(weight, FAINT * max(float(weight.max(initial=0.0)), 1e-280))
-        ran, regret, names = self.was_run[chosen], self.regret[chosen], self._tasks  # (k, tasks)
+        names = self._tasks
+        if heard is None:
+            ran, regret = self.was_run[chosen], self.regret[chosen]  # (k, tasks)
+        else:
+            cells = np.ix_(chosen, heard)
+            ran, regret = self.was_run[cells], self.regret[cells]
+            names, weight = names[heard], weight[heard]
         new: NDArray[np.bool_] = np.logical_not(ran.any(axis=1))
-        if heard is not None:
-            ran, regret, names, weight = ran[:, heard], regret[:, heard], names[heard], weight[heard]
         spoke: NDArray[np.bool_] = ran | new[:, np.newaxis]
         loudest = np.where(spoke, weight, 0.0).max(axis=1, initial=0.0, keepdims=True)
         spoke &= weight >= SPOKE * loudest
@@ -181,7 +185,7 @@ class Past:
             tuple(names[order].tolist()),
             configs,
             metric,
-            weights=() if not len(heavy) or np.ptp(heavy) == 0 else tuple(heavy.tolist()),
+            weights=() if not len(heavy) or heavy[0] == heavy[-1] else tuple(heavy.tolist()),
             note="; ".join(notes) or None,
         )
 
