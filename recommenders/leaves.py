@@ -16,89 +16,105 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 Node = dict[str, Any]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaves:
     """The leaves of boosted trees over (columns of a config, columns of a task), for known configs.
 
-    A config comes to a leaf on a task where each goes its way at every split above the leaf. How
-    far configs come by their own columns is kept; a task decides its splits, which closes most
-    leaves, and every config is then in one open leaf of each tree. Values are added in the order of
-    the trees, as LightGBM does, so that the last digit is the same. Cost: to make it, a pass over
-    the configs at every split; of a task, a pass over (open leaves, configs), a tenth of
-    LightGBM's.
+    A config comes to a leaf on a task where each goes its way at every split above the leaf. Configs
+    that go alike at all splits of their own in a tree are one class of the tree. A task decides the
+    other splits, which closes leaves until each class has one; the values of the trees are then
+    added in their order, as LightGBM does, so that no digit differs. Cost: to make it, a pass over
+    the configs at every split; for a task, one over (trees, configs).
 
     Args:
-        value: In the order of the trees, (leaves,).
-        reached: Which configs come so far by their own columns, (leaves, n).
         column: What a split of the task looks at, from 0, (splits,). threshold: (splits,).
-        leaf: Which leaf is below a split, (ways,). split: (ways,). left: On which side, (ways,).
+        below: A leaf below a split, (ways,). split: The split, (ways,). left: The side, (ways,).
+        leaf: A leaf that a class may come to, (pairs,). group: The class, (pairs,).
+        value: Of each leaf, (leaves,).
+        of: The class of each config in each tree, (trees, n).
     """
 
-    value: Floats
-    reached: NDArray[np.bool_]
     column: Places
     threshold: Floats
-    leaf: Places
+    below: Places
     split: Places
-    left: NDArray[np.bool_]
+    left: Bools
+    leaf: Places
+    group: Places
+    value: Floats
+    of: Places
 
     @classmethod
-    def of(cls, booster: Booster, configs: Floats) -> Self:
+    def fit(cls, booster: Booster, configs: Floats) -> Self:
         """The leaves of trees whose first columns are those of the configs (n, columns)."""
-        trees = booster.dump_model()["tree_info"]
         splits: list[tuple[int, float]] = []
-        all_configs = np.ones(len(configs), bool)
-        found = [
-            leaf
-            for tree in trees
-            for leaf in _leaves(tree["tree_structure"], configs, all_configs, (), splits)
-        ]
-        ways = [(i, *way) for i, (*_, above) in enumerate(found) for way in above]
-        leaf, split, left = np.array(ways, np.intp).reshape(-1, 3).T
+        values: list[float] = []
+        ways: list[tuple[int, int, bool]] = []
+        pairs: list[Places] = []
+        of: list[Places] = []
+        n_groups, everyone = 0, np.ones(len(configs), bool)
+        for tree in booster.dump_model()["tree_info"]:
+            reached = []
+            for value, who, above in _leaves(tree["tree_structure"], configs, everyone, (), splits):
+                ways += [(len(values), *way) for way in above]
+                values.append(value)
+                reached.append(who)
+            groups, inverse = np.unique(np.array(reached), axis=1, return_inverse=True)
+            leaf, group = np.nonzero(groups)  # (leaves, classes) of this tree
+            pairs.append(np.array([leaf + len(values) - len(reached), group + n_groups]))
+            of.append(inverse.ravel() + n_groups)
+            n_groups += groups.shape[1]
+        below, split, left = np.array(ways, np.intp).reshape(-1, 3).T
+        leaf, group = np.concatenate(pairs, axis=1)
         return cls(
-            np.array([value for value, _, _ in found], float),
-            np.array([reached for _, reached, _ in found], bool).reshape(-1, len(configs)),
             np.array([column for column, _ in splits], np.intp),
             np.array([threshold for _, threshold in splits], float),
-            leaf, split, left.astype(bool),
+            below, split, left.astype(bool), leaf, group, np.array(values), np.array(of),
         )  # fmt: skip
 
     @property
     def nbytes(self) -> int:
         """The bytes of the largest part."""
-        return self.reached.nbytes
+        return self.of.nbytes
 
     def predict(self, task: Floats) -> Floats:
         """What the trees say of each config on a task (columns,), (n,)."""
-        to_left = task[self.column] <= self.threshold  # (splits,)
         closed = np.zeros(len(self.value), bool)
-        closed[self.leaf[to_left[self.split] != self.left]] = True
-        still = np.flatnonzero(~closed)
-        leaf, config = np.nonzero(self.reached[still])  # in the order of the trees
-        said: Floats = np.bincount(config, self.value[still][leaf], self.reached.shape[1])
-        return said
+        to_left = task[self.column] <= self.threshold  # (splits,)
+        closed[self.below[to_left[self.split] != self.left]] = True
+        still = np.flatnonzero(~closed[self.leaf])
+        said = np.empty(len(still))  # by each class: one of its leaves is open
+        said[self.group[still]] = self.value[self.leaf[still]]
+        total: Floats = said[self.of].sum(axis=0)
+        return total
 
 
 def _leaves(
-    node: Node, configs: Floats, reached: NDArray[np.bool_], above: tuple[tuple[int, bool], ...],
+    node: Node, configs: Floats, who: Bools, above: tuple[tuple[int, bool], ...],
     splits: list[tuple[int, float]],
-) -> Iterator[tuple[float, NDArray[np.bool_], tuple[tuple[int, bool], ...]]]:  # fmt: skip
-    """Each leaf to which a config comes: its value, which come, and the task's splits above it."""
-    if not reached.any():
+) -> Iterator[tuple[float, Bools, tuple[tuple[int, bool], ...]]]:  # fmt: skip
+    """Each leaf to which a config may come: its value, which may, and the task's splits above it.
+
+    Args:
+        who: The configs that come to the node, (n,).
+        splits: Gets the task's splits, as column and threshold.
+    """
+    if not who.any():
         return
     if "leaf_value" in node:
-        yield float(node["leaf_value"]), reached, above
+        yield float(node["leaf_value"]), who, above
         return
     column, threshold = int(node["split_feature"]), float(node["threshold"])
-    below = ((node["left_child"], True), (node["right_child"], False))
+    sides = ((node["left_child"], True), (node["right_child"], False))
     if column < configs.shape[1]:
-        goes = configs[:, column] <= threshold
-        for child, left in below:
-            yield from _leaves(child, configs, reached & (goes == left), above, splits)
+        goes_left = configs[:, column] <= threshold
+        for child, left in sides:
+            yield from _leaves(child, configs, who & (goes_left == left), above, splits)
     else:
         nth = len(splits)
         splits.append((column - configs.shape[1], threshold))
-        for child, left in below:
-            yield from _leaves(child, configs, reached, (*above, (nth, left)), splits)
+        for child, left in sides:
+            yield from _leaves(child, configs, who, (*above, (nth, left)), splits)

@@ -127,7 +127,7 @@ def predicted(
     z = _encoded.get((likeness, task), lambda: likeness.encode(task))
 
     def leaves() -> Leaves:
-        return Leaves.of(_booster(model), np.column_stack([pool.x, usual(completion, pool)]))
+        return Leaves.fit(_booster(model), np.column_stack([pool.x, usual(completion, pool)]))
 
     def make() -> Floats:
         if pool.configs is pool.known and len(pool) <= MOST_KNOWN:  # which are asked for again

@@ -164,9 +164,9 @@ class Likeness:
 
     def _encoded(self, places: Floats) -> Floats:
         unknown = np.isnan(places)  # (n, names)
-        member = _members(self.families)
-        shares = unknown @ member / member.sum(axis=0)  # (n, families)
-        return np.column_stack([np.where(unknown, 0.5, places), shares])
+        member, size = _members(self.families)
+        shares = unknown @ member / size  # (n, families)
+        return np.concatenate([np.where(unknown, 0.5, places), shares], axis=1)
 
 
 _fitted: Remembered[Likeness] = Remembered(8, 64_000_000, lambda made: made.places.nbytes)
@@ -178,9 +178,12 @@ _known: Remembered[tuple[Floats, Floats, bool]] = Remembered(
 
 
 @lru_cache(maxsize=64)
-def _members(families: tuple[str, ...]) -> Floats:
-    """1 where a name is of a family, these in the order of their names, (names, families)."""
-    return np.equal.outer(np.array(families), np.array(sorted(set(families)))).astype(float)
+def _members(families: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """1 where a name is of a family, these by name, (names, families), and the size of each."""
+    there = sorted(set(families))
+    member = np.array([[float(one == family) for family in there] for one in families])
+    member = member.reshape(len(families), len(there))
+    return member, member.sum(axis=0)
 
 
 def families(names: Sequence[str]) -> tuple[str, ...]:
