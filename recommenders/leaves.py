@@ -1,4 +1,4 @@
-"""Boosted trees that the same configs meet on task after task: what configs decide, decided once."""
+"""Boosted trees that one set of configs meets on task after task; their part is done once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaves:
-    """The leaves of boosted trees over (columns of a config, columns of a task), for known configs.
+    """The leaves of boosted trees over (columns of a config, columns of a task), for fixed configs.
 
-    A config comes to a leaf on a task where each goes its way at every split above the leaf. Configs
+    A config comes to a leaf on a task where each goes its way at every split above the leaf. Those
     that go alike at all splits of their own in a tree are one class of the tree. A task decides the
     other splits, which closes leaves until each class has one; the values of the trees are then
     added in their order, as LightGBM does, so that no digit differs. Cost: to make it, a pass over

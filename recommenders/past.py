@@ -159,7 +159,9 @@ class Past:
                 expected_loss=float(said.expected[j]),
                 interval=(float(said.low[j]), float(said.high[j])),
                 probability=float(said.probability[j]),
-                because=self._because(int(i), regret[j], weight, names, metric, note, new=bool(new[j])),
+                because=self._because(
+                    int(i), regret[j], weight, names, metric, note, new=bool(new[j])
+                ),
             )
             for j, i in enumerate(chosen)
         ]
