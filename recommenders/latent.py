@@ -270,7 +270,7 @@ class Belief:
         along = self.latent.column(i, self.covariance) - self.half.T @ self.half[:, i]
         along[i] = self.variance[i]
         along /= np.sqrt(self.variance[i])
-        self.half = np.vstack([self.half, along])
+        self.half = np.concatenate([self.half, along[None]])
         self.variance = np.maximum(self.variance - along**2, 1e-9)
         return i
 

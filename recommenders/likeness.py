@@ -123,19 +123,20 @@ class Likeness:
         """The distance of each past task to a place (names,), (tasks,)."""
         known = ~np.isnan(place)
         weight = self._weights(known)  # (names,)
-        there, lacking, whole = _known.get((self,), self._there)  # each (tasks, names)
+        there, lacking = _known.get((self,), self._there)  # each (tasks, names)
         gap = np.abs(self.places - place)  # (tasks, names)
-        if not (whole and known.all()):
+        if lacking is not None or not known.all():
             gap[np.isnan(gap)] = 0.0
-        shared, doubt = there @ weight, DOUBT * (lacking @ weight)  # (tasks,)
+        shared = there @ weight  # (tasks,)
+        doubt = 0.0 if lacking is None else DOUBT * (lacking @ weight)
         with np.errstate(invalid="ignore"):
             far = (gap @ weight + RANDOM * doubt) / (shared + doubt)
         return np.where(shared > 0, far, np.inf)
 
-    def _there(self) -> tuple[Floats, Floats, bool]:
-        """1 where a past task has a name; 1 where it lacks it; whether none lacks any."""
+    def _there(self) -> tuple[Floats, Floats | None]:
+        """1 where a past task has a name; and 1 where it lacks it, None where none lacks any."""
         lacking = np.isnan(self.places)  # (tasks, names)
-        return (~lacking).astype(float), lacking.astype(float), not lacking.any()
+        return (~lacking).astype(float), lacking.astype(float) if lacking.any() else None
 
     def _weights(self, known: NDArray[np.bool_]) -> Floats:
         """The weight of each name, 0 where it is unknown, (names,)."""
@@ -172,7 +173,7 @@ class Likeness:
 _fitted: Remembered[Likeness] = Remembered(8, 64_000_000, lambda made: made.places.nbytes)
 _amongs: Remembered[Floats] = Remembered(8, 64_000_000, lambda made: made.nbytes)
 _distances: Remembered[Floats] = Remembered(64, 16_000_000, lambda made: made.nbytes)
-_known: Remembered[tuple[Floats, Floats, bool]] = Remembered(
+_known: Remembered[tuple[Floats, Floats | None]] = Remembered(
     8, 64_000_000, lambda made: 2 * made[0].nbytes
 )
 
