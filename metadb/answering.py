@@ -34,7 +34,6 @@ _SETTINGS = (  # in this order: what is set last forbids to set the others
     "allow_persistent_secrets = false",
     "secret_directory = ''",
     "python_enable_replacements = false",
-    "enable_progress_bar = false",
     "late_materialization_max_rows = 0",  # of our narrow tables the second scan costs more
     "max_expression_depth = 200",
     "pivot_limit = 1000",
@@ -119,9 +118,10 @@ class Answering:
 
     def _locked(self, path: str) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(path, read_only=path != ":memory:", config=_CONFIG)
-        con.execute(f"set max_execution_time = {self._max_execution_ms}")
+        # Global: a setting of one connection is not that of its cursors, which answer.
+        con.execute(f"set global max_execution_time = {self._max_execution_ms}")
         for setting in _SETTINGS:
-            con.execute(f"set {setting}")
+            con.execute(f"set global {setting}")
         return con
 
     def answer(self, sql: str, *, rows: int, size_bytes: int) -> tuple[bytes, bool]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from metadb.answering import Answering
+from metadb.answering import _SETTINGS, Answering
 from metadb.errors import QueryRefused
 
 
@@ -32,3 +32,14 @@ def test_what_was_refused_is_refused_again(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(QueryRefused, match="read_text"):
             answering.answer("select * from read_text('/etc/hostname')", rows=1, size_bytes=1)
+
+
+@pytest.mark.parametrize("setting", [*_SETTINGS, "max_execution_time = 3000"])
+def test_every_setting_holds_where_statements_are_answered(tmp_path: Path, setting: str) -> None:
+    answering = Answering(3.0)
+    answering.open(made(tmp_path / "a.duckdb", "first"))
+    name, _, wanted = setting.partition(" = ")
+    with answering._con.cursor() as cursor:
+        (value,) = cursor.execute(f"select current_setting('{name}')").fetchone()
+    said = {"false": False, "true": True, "'0B'": "0 bytes"}.get(wanted, wanted.strip("'"))
+    assert str(value) == str(said)
