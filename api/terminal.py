@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -117,10 +117,17 @@ def say_json(answer: Any) -> None:
     print(json_text(answer))
 
 
-def json_text(answer: Any, *, indent: int | None = 2) -> str:
-    """Strict JSON: NaN and infinity, which it does not know, are null."""
+def json_text(
+    answer: Any, *, indent: int | None = 2, default: Callable[[Any], Any] | None = None
+) -> str:
+    """Strict JSON: NaN and infinity, which it does not know, are null.
+
+    Args:
+        default: Makes of a value that JSON does not know one that it does; else `plain` does.
+    """
+    made = default or plain
     finite = _finite(answer)
-    return json.dumps(finite, indent=indent, default=plain, ensure_ascii=False, allow_nan=False)
+    return json.dumps(finite, indent=indent, default=made, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

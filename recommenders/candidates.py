@@ -42,6 +42,8 @@ class Pool:
 
     def left(self, observed: Sequence[Evaluation]) -> Places:
         """Indices into the pool that were not run yet, in order."""
+        if not observed:
+            return np.arange(len(self))
         left = np.ones(len(self), bool)
         run = (self.configs.index(e.trial.config) for e in observed)
         left[[i for i in run if i is not None]] = False
@@ -108,8 +110,7 @@ _pools: Remembered[Pool] = Remembered(16, 256_000_000, lambda made: made.place.n
 
 def _seen(of: Pool, observed: Sequence[Evaluation]) -> Seen:
     if not observed:
-        none = np.empty(0, np.intp)
-        return Seen(of.known.take([]), np.empty(0), none, none)
+        return _nothing.get((of.known,), lambda: _seen_nothing(of.known))
     told = Configs.of(of.known.space_name, [e.trial.config for e in observed])
     first: dict[str, int] = {}
     row = np.array([first.setdefault(text, len(first)) for text in told.texts])  # (observed,)
@@ -121,6 +122,14 @@ def _seen(of: Pool, observed: Sequence[Evaluation]) -> Seen:
         configs, mean[kept], of.configs.places(configs), of.known.places(configs),
         len(distinct) - len(kept),
     )  # fmt: skip
+
+
+def _seen_nothing(known: Configs) -> Seen:
+    none = np.empty(0, np.intp)
+    return Seen(known.take([]), np.empty(0), none, none)
+
+
+_nothing: Remembered[Seen] = Remembered(16, 1 << 40, lambda made: 0)
 
 
 def within(known: Configs, configs: Configs) -> tuple[Configs, Places]:

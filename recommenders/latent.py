@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -32,8 +33,19 @@ FAILED = 0.3
 
 LATENTS = 32
 
+COLUMNS = 256
+"""Of so many configs it is remembered how they vary with the others."""
+
 _NODES = (np.arange(64) + 0.5) / 64
 """Probabilities at which a prediction is looked up."""
+
+
+@cache
+def _quantiles() -> Floats:
+    """Of Student's t at the nodes, (nodes,)."""
+    from scipy.special import stdtrit
+
+    return np.asarray(stdtrit(FREEDOM, _NODES))
 
 
 def advise(
@@ -115,6 +127,7 @@ class Latent:
     rest: Floats
     basis: Floats
     size: Floats = field(default_factory=lambda: np.empty(0))
+    _columns: dict[tuple[int, Covariance], Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
     def fit(cls, x: Floats, latents: int) -> Latent:
@@ -156,6 +169,15 @@ class Latent:
         both: Floats = c.linear * inner + c.smooth * matern(far, c.length)
         return both
 
+    def column(self, i: int, c: Covariance) -> Floats:
+        """Between these configs and one of them, (n,); remembered for some."""
+        column = self._columns.get((i, c))
+        if column is None:
+            if len(self._columns) >= COLUMNS:
+                self._columns.clear()
+            column = self._columns[i, c] = self.covariance(self.at(i), c)[:, 0]
+        return column
+
     def alone(self, c: Covariance) -> Floats:
         """What is each config's own, (n,)."""
         own = (self.position**2).sum(axis=1) + self.rest
@@ -163,9 +185,13 @@ class Latent:
         return alone
 
     def variance(self, c: Covariance) -> Floats:
-        """All of it, (n,)."""
-        shared: Floats = c.linear * (self.position**2).sum(axis=1) + c.smooth
-        return shared + self.alone(c)
+        """All of it, (n,); the last few are remembered."""
+
+        def make() -> Floats:
+            shared: Floats = c.linear * (self.position**2).sum(axis=1) + c.smooth
+            return shared + self.alone(c)
+
+        return _variances.get((self, c), make)
 
 
 @dataclass(slots=True, eq=False)
@@ -241,11 +267,10 @@ class Belief:
         by = self.alone[left] if first else -self._gain(left)
         i = int(left[np.argmin(by)])
         self.best = np.minimum(self.best, np.maximum(self.mean[i], FINE**0.5))
-        along = self.latent.covariance(self.latent.at(i), self.covariance)[:, 0]
-        along -= self.half.T @ self.half[:, i]
+        along = self.latent.column(i, self.covariance) - self.half.T @ self.half[:, i]
         along[i] = self.variance[i]
         along /= np.sqrt(self.variance[i])
-        self.half = np.vstack([self.half, along])
+        self.half = np.concatenate([self.half, along[None]])
         self.variance = np.maximum(self.variance - along**2, 1e-9)
         return i
 
@@ -267,12 +292,12 @@ class Belief:
 
         The tail is kept however much was seen, as the covariance was learnt from few tasks.
         """
-        from scipy.special import stdtr, stdtrit
+        from scipy.special import stdtr
 
         chosen = np.asarray(chosen, np.intp)
         mean = self.mean[chosen]  # (k, pairs)
         sd = np.sqrt(self.sure[chosen, None] * self.scale)
-        x = mean[..., None] + sd[..., None] * stdtrit(FREEDOM, _NODES)  # (k, pairs, nodes)
+        x = mean[..., None] + sd[..., None] * _quantiles()  # (k, pairs, nodes)
         regret = np.clip(np.maximum(x, 0.0) ** 2 - FINE, 0.0, 1.0).reshape(len(mean), -1)
         weight = np.repeat(self.share, len(_NODES)) / len(_NODES)
         order = np.argsort(regret, axis=1)
@@ -287,6 +312,7 @@ class Belief:
         return Evidence((regret * weight).sum(axis=1), low, high, (close * self.share).sum(axis=1))
 
 
+_variances: Remembered[Floats] = Remembered(16, 64_000_000, lambda kept: kept.nbytes)
 _latents: Remembered[Latent] = Remembered(
     16, 256_000_000, lambda kept: kept.position.nbytes + kept.basis.nbytes
 )

@@ -13,6 +13,7 @@ from metadb.protocols import Floats
 from metadb.records import Task
 from recommenders.candidates import Places, Pool
 from recommenders.completion import Completion
+from recommenders.leaves import Leaves
 from recommenders.likeness import Likeness
 from recommenders.remembered import Remembered
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40_000
 """So many evaluations at most teach a meta-model, drawn at random, as many from each task."""
+
+MOST_KNOWN = 5_000
+"""Of so many configs at most it is kept how far they come in the trees."""
 
 FEW = 3
 """A config that fewer tasks ran has no usual regret of its own."""
@@ -122,7 +126,12 @@ def predicted(
     """What the trees say of the configs of a pool on a task, (n,); the last few are remembered."""
     z = _encoded.get((likeness, task), lambda: likeness.encode(task))
 
+    def leaves() -> Leaves:
+        return Leaves.fit(_booster(model), np.column_stack([pool.x, usual(completion, pool)]))
+
     def make() -> Floats:
+        if pool.configs is pool.known and len(pool) <= MOST_KNOWN:  # which are asked for again
+            return _leaves.get((completion, pool.configs), leaves, model).predict(z)
         often = usual(completion, pool)
         row = np.broadcast_to(z, (len(pool), len(z)))
         return np.asarray(
@@ -141,4 +150,5 @@ def _booster(model: str) -> Booster:
 
 _usuals: Remembered[tuple[Floats, float]] = Remembered(8, 64_000_000, lambda kept: kept[0].nbytes)
 _encoded: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)
+_leaves: Remembered[Leaves] = Remembered(16, 128_000_000, lambda kept: kept.nbytes)
 _predictions: Remembered[Floats] = Remembered(64, 64_000_000, lambda kept: kept.nbytes)

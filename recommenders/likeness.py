@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +95,11 @@ class Likeness:
 
     def place(self, task: Task) -> Floats:
         """Where a task lies among the past ones, 0 to 1, NaN where unknown, (names,)."""
-        values = [task.metafeatures.get(name, np.nan) for name in self.names]
-        place: Floats = _places(self.ladders, np.array([values], float))[0]
+        told = [task.metafeatures.get(name, np.nan) for name in self.names]
+        values = _rounded(np.array(told, float))
+        place = np.full(len(values), np.nan)
+        for j in map(int, np.flatnonzero(~np.isnan(values))):  # a task may have a few names only
+            place[j] = _stands(self.ladders[j], values[j])
         return place
 
     def distance(self, task: Task) -> Floats:
@@ -116,13 +121,22 @@ class Likeness:
 
     def _far(self, place: Floats) -> Floats:
         """The distance of each past task to a place (names,), (tasks,)."""
-        weight = self._weights(~np.isnan(place))  # (names,)
-        there = ~np.isnan(self.places)  # (tasks, names)
-        gap = np.where(there & (weight > 0), np.abs(self.places - place), 0.0)  # (tasks, names)
-        shared, doubt = there @ weight, DOUBT * (~there @ weight)  # (tasks,)
+        known = ~np.isnan(place)
+        weight = self._weights(known)  # (names,)
+        there, lacking = _known.get((self,), self._there)  # each (tasks, names)
+        gap = np.abs(self.places - place)  # (tasks, names)
+        if lacking is not None or not known.all():
+            gap[np.isnan(gap)] = 0.0
+        shared = there @ weight  # (tasks,)
+        doubt = 0.0 if lacking is None else DOUBT * (lacking @ weight)
         with np.errstate(invalid="ignore"):
             far = (gap @ weight + RANDOM * doubt) / (shared + doubt)
         return np.where(shared > 0, far, np.inf)
+
+    def _there(self) -> tuple[Floats, Floats | None]:
+        """1 where a past task has a name; and 1 where it lacks it, None where none lacks any."""
+        lacking = np.isnan(self.places)  # (tasks, names)
+        return (~lacking).astype(float), lacking.astype(float) if lacking.any() else None
 
     def _weights(self, known: NDArray[np.bool_]) -> Floats:
         """The weight of each name, 0 where it is unknown, (names,)."""
@@ -151,14 +165,26 @@ class Likeness:
 
     def _encoded(self, places: Floats) -> Floats:
         unknown = np.isnan(places)  # (n, names)
-        family = np.array(self.families)
-        shares = [unknown[:, family == f].mean(axis=1) for f in sorted(set(self.families))]
-        return np.column_stack([np.where(unknown, 0.5, places), *shares])
+        member, size = _members(self.families)
+        shares = unknown @ member / size  # (n, families)
+        return np.concatenate([np.where(unknown, 0.5, places), shares], axis=1)
 
 
 _fitted: Remembered[Likeness] = Remembered(8, 64_000_000, lambda made: made.places.nbytes)
 _amongs: Remembered[Floats] = Remembered(8, 64_000_000, lambda made: made.nbytes)
 _distances: Remembered[Floats] = Remembered(64, 16_000_000, lambda made: made.nbytes)
+_known: Remembered[tuple[Floats, Floats | None]] = Remembered(
+    8, 64_000_000, lambda made: 2 * made[0].nbytes
+)
+
+
+@lru_cache(maxsize=64)
+def _members(families: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """1 where a name is of a family, these by name, (names, families), and the size of each."""
+    there = sorted(set(families))
+    member = np.array([[float(one == family) for family in there] for one in families])
+    member = member.reshape(len(families), len(there))
+    return member, member.sum(axis=0)
 
 
 def families(names: Sequence[str]) -> tuple[str, ...]:
@@ -171,13 +197,17 @@ def _places(ladders: Sequence[Floats], values: Floats) -> Floats:
     places = np.full(values.shape, np.nan)
     rounded = _rounded(values)
     there = ~np.isnan(rounded)
-    described = map(int, np.flatnonzero(there.any(axis=0)))  # a task may have a few names only
-    for j in described:
-        ladder, known = ladders[j], there[:, j]
-        below = ladder.searchsorted(rounded[known, j], side="left")
-        upto = ladder.searchsorted(rounded[known, j], side="right")
-        places[known, j] = (below + upto) / (2 * len(ladder))
+    for j, ladder in enumerate(ladders):
+        known = there[:, j]
+        places[known, j] = _stands(ladder, rounded[known, j])
     return places
+
+
+def _stands(ladder: Floats, rounded: Any) -> Any:
+    """The share of a ladder below a value (or each of several), and half of what equals it."""
+    below = ladder.searchsorted(rounded, side="left")
+    upto = ladder.searchsorted(rounded, side="right")
+    return (below + upto) / (2 * len(ladder))
 
 
 def _rounded(values: Floats) -> Floats:

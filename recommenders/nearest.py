@@ -70,7 +70,11 @@ class Nearest:
     def _near(self, task: Task) -> Places:
         """Indices of the nearest past tasks, nearest first."""
         distance: Floats = self.likeness.distance(task)  # (tasks,)
-        near = np.argsort(distance, kind="stable")[: self.neighbours]
+        far = np.inf
+        if self.neighbours < len(distance):  # sort those only that may be among them
+            far = np.partition(distance, self.neighbours - 1)[self.neighbours - 1]
+        some = np.flatnonzero(distance <= far)
+        near = some[np.argsort(distance[some], kind="stable")][: self.neighbours]
         return near[np.isfinite(distance[near])]
 
 
@@ -79,8 +83,9 @@ def _turns(told: Past, near: Places, left: Places, k: int) -> list[int]:
 
     Of configs alike on a neighbour, the one of the smaller mean regret over all tasks is named.
     """
-    tie = told.alone[left]
-    order = [left[np.lexsort((tie, told.regret[left, t]))] for t in near]  # each (left,)
+    there = np.zeros(len(told.pool), bool)
+    there[left] = True
+    order = [ranked[there[ranked]] for ranked in map(told.ranked, near.tolist())]  # each (left,)
     chosen: dict[int, None] = {}
     for nth in range(len(left)):
         for t, ranked in zip(near, order, strict=True):
@@ -88,5 +93,5 @@ def _turns(told: Past, near: Places, left: Places, k: int) -> list[int]:
                 chosen.setdefault(int(ranked[nth]))
         if len(chosen) >= k:
             return list(chosen)[:k]
-    rest = left[np.argsort(tie, kind="stable")]
+    rest = left[np.argsort(told.alone[left], kind="stable")]
     return list(dict.fromkeys([*chosen, *(int(i) for i in rest)]))[:k]

@@ -22,6 +22,8 @@ NEIGHBOURS = 10
 SPOKE = 1e-3
 """A task that weighs less than this share of the heaviest one is not counted as evidence."""
 
+FAINT = 1e-12
+"""Every task weighs at least this share of the heaviest one, to be asked where no other can be."""
 
 FEW = 20
 """Where at most so many configs are chosen, it is remembered what tasks that count alike say."""
@@ -60,6 +62,17 @@ class Past:
         rank = (rankdata(self.regret, axis=0) - 1) / max(1, len(self.regret) - 1)  # (n, tasks)
         return np.asarray(rank.sum(axis=1) / max(1, rank.shape[1]))
 
+    def ranked(self, task: int) -> Places:
+        """The configs by their regret on a past task, those alike by mean regret, (n,)."""
+        order = self._ranked.get(task)
+        if order is None:
+            order = self._ranked[task] = np.lexsort((self.alone, self.regret[:, task]))
+        return order
+
+    @cached_property
+    def _ranked(self) -> dict[int, Places]:
+        return {}  # together no larger than the regrets
+
     def of(self, seen: Seen) -> Floats:
         """The regret of what was observed on the past tasks, (m, tasks)."""
         if (seen.place >= 0).all():
@@ -86,9 +99,26 @@ class Past:
         """
         chosen = np.asarray(chosen, np.intp)
         weight = np.ones(self.regret.shape[1]) if weight is None else weight
-        if len(chosen) > FEW or (weight != weight[:1]).any():
+        if (weight != weight[:1]).any():
+            return self._weighed(chosen, metric, weight, note)
+        if len(chosen) > FEW:
             return self._judged(chosen, metric, weight, note)
         return [self._one(int(i), metric, weight, note) for i in chosen]
+
+    def _weighed(
+        self, chosen: Places, metric: str, weight: Floats, note: str | None
+    ) -> list[Recommendation]:
+        """What tasks say that count unlike: those that count nothing are asked as a last resort."""
+        top = weight.max(initial=0.0)
+        heard = np.flatnonzero(weight > FAINT * top)
+        loud = np.flatnonzero(weight > FAINT**0.5 * top)
+        by_them = self.was_run[np.ix_(chosen, loud)].any(axis=1)
+        said: dict[int, Recommendation] = {}
+        for some, tasks in ((chosen[by_them], heard), (chosen[~by_them], None)):
+            if len(some):
+                judged = self._judged(some, metric, weight, note, tasks)
+                said.update(zip(some.tolist(), judged, strict=True))
+        return [said[i] for i in chosen.tolist()]
 
     def _one(self, i: int, metric: str, weight: Floats, note: str | None) -> Recommendation:
         """What tasks that all count alike say of one config; the last few are remembered."""
@@ -105,15 +135,23 @@ class Past:
         return {}
 
     def _judged(
-        self, chosen: Places, metric: str, weight: Floats, note: str | None
-    ) -> list[Recommendation]:
-        ran: NDArray[np.bool_] = self.was_run[chosen]  # (k, tasks)
+        self, chosen: Places, metric: str, weight: Floats, note: str | None,
+        heard: Places | None = None,
+    ) -> list[Recommendation]:  # fmt: skip
+        """What tasks say of each config, all of them or those that are heard."""
+        weight = np.maximum(weight, FAINT * max(float(weight.max(initial=0.0)), 1e-280))
+        names = self._tasks
+        if heard is None:
+            ran, regret = self.was_run[chosen], self.regret[chosen]  # (k, tasks)
+        else:
+            cells = np.ix_(chosen, heard)
+            ran, regret = self.was_run[cells], self.regret[cells]
+            names, weight = names[heard], weight[heard]
         new: NDArray[np.bool_] = np.logical_not(ran.any(axis=1))
         spoke: NDArray[np.bool_] = ran | new[:, np.newaxis]
-        weight = np.maximum(weight, 1e-12 * max(float(weight.max(initial=0.0)), 1e-280))
         loudest = np.where(spoke, weight, 0.0).max(axis=1, initial=0.0, keepdims=True)
         spoke &= weight >= SPOKE * loudest
-        regret = np.where(spoke, self.regret[chosen], np.nan)  # (k, tasks)
+        regret = np.where(spoke, regret, np.nan)
         said = from_tasks(regret.T, weight)
         return [
             Recommendation(
@@ -121,14 +159,17 @@ class Past:
                 expected_loss=float(said.expected[j]),
                 interval=(float(said.low[j]), float(said.high[j])),
                 probability=float(said.probability[j]),
-                because=self._because(int(i), regret[j], weight, metric, note, new=bool(new[j])),
+                because=self._because(
+                    int(i), regret[j], weight, names, metric, note, new=bool(new[j])
+                ),
             )
             for j, i in enumerate(chosen)
         ]
 
     def _because(
-        self, i: int, regret: Floats, weight: Floats, metric: str, note: str | None, *, new: bool
-    ) -> Because:
+        self, i: int, regret: Floats, weight: Floats, names: NDArray[np.object_], metric: str,
+        note: str | None, *, new: bool,
+    ) -> Because:  # fmt: skip
         """The tasks that weigh most first, among equal ones those where the config did best."""
         order = np.lexsort((regret, -weight))
         order = order[~np.isnan(regret[order])]
@@ -143,10 +184,10 @@ class Past:
         else:
             configs = (self.pool.known.ids[self.pool.place[i]],)
         return Because(
-            tuple(self._tasks[order].tolist()),
+            tuple(names[order].tolist()),
             configs,
             metric,
-            weights=() if not len(heavy) or np.ptp(heavy) == 0 else tuple(heavy.tolist()),
+            weights=() if not len(heavy) or heavy[0] == heavy[-1] else tuple(heavy.tolist()),
             note="; ".join(notes) or None,
         )
 

@@ -24,9 +24,10 @@ class Remembered(Generic[T]):
     most: int
     most_bytes: int
     size_bytes: Callable[[T], int]
-    _kept: OrderedDict[tuple[Hashable, ...], tuple[tuple[object, ...], T]] = field(
+    _kept: OrderedDict[tuple[Hashable, ...], tuple[tuple[object, ...], T, int]] = field(
         default_factory=OrderedDict
     )
+    _held_bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def get(self, made_from: tuple[object, ...], make: Callable[[], T], *more: Hashable) -> T:
@@ -37,9 +38,14 @@ class Remembered(Generic[T]):
                 self._kept.move_to_end(key)
                 return self._kept[key][1]
         thing = make()
+        size = self.size_bytes(thing)
         with self._lock:
-            self._kept[key] = (made_from, thing)
-            size = sum(self.size_bytes(one) for _, one in self._kept.values())
-            while len(self._kept) > 1 and (len(self._kept) > self.most or size > self.most_bytes):
-                size -= self.size_bytes(self._kept.popitem(last=False)[1][1])
+            if key in self._kept:  # another thread was quicker
+                self._held_bytes -= self._kept.pop(key)[2]
+            self._kept[key] = (made_from, thing, size)
+            self._held_bytes += size
+            while len(self._kept) > 1 and (
+                len(self._kept) > self.most or self._held_bytes > self.most_bytes
+            ):
+                self._held_bytes -= self._kept.popitem(last=False)[1][2]
         return thing

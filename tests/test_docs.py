@@ -146,6 +146,7 @@ TUNERS = {  # the section to the package that it needs and the origin of what it
     "BoTorch": ("botorch", "botorch"),
     "OSS Vizier": ("vizier", "vizier"),
     "KerasTuner": ("keras_tuner", "keras-tuner"),
+    "NePS": ("neps", "neps"),
 }
 
 
@@ -158,6 +159,7 @@ def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypa
     shutil.copytree(filled, "my-store")
     beginning, *sections = (DOCS / "hooks.md").read_text().split("\n## ")
     data = next(one for one in sections if one.startswith("Optuna")).split("\n\n\n")[0]
+    data = re.sub(r"^.*\boptuna\b.*\n", "", data, flags=re.MULTILINE)  # it may not be installed
     mine = next(one for one in sections if one.startswith(f"{tuner}\n"))
     known: dict[str, object] = {"__name__": "__main__"}
     for text in (beginning, *([] if tuner == "Optuna" else [data + "```"]), mine):
@@ -168,6 +170,16 @@ def test_the_examples_of_the_page_on_hooks_run(tuner, tmp_path, filled, monkeypa
         "select count(distinct run) as n from evaluations where origin = ?", [origin]
     )
     assert counted.column("n") == [6 if tuner == "scikit-learn" else 4]
+
+
+def test_what_make_tuners_runs_stands_on_the_page_on_hooks():
+    from tests.api.hooks.tuners import TOGETHER
+
+    text = (DOCS / "hooks.md").read_text()
+    for name, (_, tests) in TOGETHER.items():
+        for test, package in tests.items():
+            row = rf"^\| {package} \| \d[\d.]+ \| {name} \| test_{test}\.py \| [1-9]\d* passed"
+            assert re.search(row, text, flags=re.MULTILINE), (package, name)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks with curl")

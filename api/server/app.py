@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_living,
         docs_url=None,  # its page loads scripts from a foreign server
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics tells
         responses=RESPONSES,
     )
     app.state.settings = settings

@@ -14,8 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from api.server.answers import Written
 from metadb.metrics import Metric, as_loss, check_score
-from metadb.records import Evaluation, Recommendation, Task, Trial
+from metadb.records import Because, Evaluation, Recommendation, Task, Trial
+from recommenders.remembered import Remembered
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern="^[^\x1f]+$")]
 _WHOLE = BeforeValidator(lambda given: _whole(given))
@@ -244,14 +246,31 @@ def recommended(advised: list[Recommendation], ids: list[str]) -> list[dict[str,
             "expected_loss": r.expected_loss,
             "interval": r.interval,
             "probability": r.probability,
-            "because": {
-                "tasks": r.because.tasks,
-                "weights": [float(weight) for weight in r.because.weights],
-                "configs": r.because.configs,
-                "metric": r.because.metric,
-                "members": {name: float(share) for name, share in r.because.members.items()},
-                "note": r.because.note,
-            },
+            "because": _because(r.because),
         }
         for place, r in enumerate(advised)
     ]
+
+
+MANY = 100
+"""What rests on so many tasks is long, and often said again: it is made text once."""
+
+
+def _because(why: Because) -> dict[str, Any] | Written:
+    if len(why.tasks) < MANY:
+        return _told(why)
+    return _written.get((why,), lambda: Written(_told(why)))
+
+
+def _told(why: Because) -> dict[str, Any]:
+    return {
+        "tasks": why.tasks,
+        "weights": [float(weight) for weight in why.weights],
+        "configs": why.configs,
+        "metric": why.metric,
+        "members": {name: float(share) for name, share in why.members.items()},
+        "note": why.note,
+    }
+
+
+_written: Remembered[Written] = Remembered(1000, 8_000_000, lambda made: len(made.text))

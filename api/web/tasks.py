@@ -48,16 +48,23 @@ select space, metric, count(distinct config) as n_configs, sum(n_evaluations)::b
 from results where task = ? group by space, metric order by n desc, space, metric
 """
 
+# As the view `regrets` has it, with the cost, and without a second reading of the evaluations.
 _BEST = """
-select r.config, c.hyperparameters, r.value, r.regret, r.rank, r.n_evaluations
-from regrets r join configs c on c.config = r.config
-where r.task = $task and r.space = $space and r.metric = $metric
-order by r.rank, r.config limit $limit
-"""
-
-_COSTS = """
-select config, cost_s from finals
-where task = $task and metric = $metric and config in (select unnest($configs::varchar[]))
+with there as materialized (
+    select * from finals where task = $task and space = $space and metric = $metric
+),
+range as (select min(loss) as least, max(loss) - min(loss) as width from there),
+best as (
+    select *, rank() over (order by loss nulls last) as rank
+    from there order by rank, config limit $limit
+)
+select
+    b.config, c.hyperparameters, b.value,
+    case when loss is null then 1.0 when width > 0 then (loss - least) / width else 0.0 end
+        as regret,
+    b.rank, b.n_evaluations, b.cost_s
+from best b join configs c on c.config = b.config, range
+order by b.rank, b.config
 """
 
 _CURVES = """
@@ -158,6 +165,8 @@ def _chosen(
         return None
     space = space or measured[0]["space"]
     there = [row["metric"] for row in measured if row["space"] == space]
+    if metric is None and len(there) == 1:
+        metric = there[0]
     if metric is None and there:
         main = store.main_metric(space)
         metric = main if main in there else there[0]
@@ -167,18 +176,9 @@ def _chosen(
 
 
 def _best(store: Store, task: str, *, space: str, metric: str) -> list[dict[str, Any]]:
-    asked = {"task": task, "metric": metric}
-    rows = list(store.sql(_BEST, {**asked, "space": space, "limit": SHOWN}))
-    few = store.sql(_COSTS, {**asked, "configs": [row["config"] for row in rows]})
-    cost_s = {row["config"]: row["cost_s"] for row in few}
-    return [
-        row
-        | {
-            "hyperparameters": json.loads(row["hyperparameters"]),
-            "cost_s": cost_s.get(row["config"]),
-        }
-        for row in rows
-    ]
+    asked = {"task": task, "space": space, "metric": metric, "limit": SHOWN}
+    rows = store.sql(_BEST, asked)
+    return [row | {"hyperparameters": json.loads(row["hyperparameters"])} for row in rows]
 
 
 def _curves(

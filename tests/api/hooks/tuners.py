@@ -1,4 +1,4 @@
-"""`make tuners`: the tests of the hooks against the real packages, and a table of what passed.
+"""`make tuners`: the tests of the hooks against the real packages, and a table of what passed, as docs/hooks.md has it.
 
 An environment is made once and kept under `.tuners`; one whose tests passed at this state of the
 code is not run again. `make tuners TUNERS="ax search"` takes only these; remove `.tuners` to begin
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -30,6 +31,7 @@ TOGETHER = {  # an environment: what is installed, and the tests with their pack
         ],
         {
             "ray_tune": "ray",
+            "snippets": "ray",
             "hyperopt": "hyperopt",
             "flaml": "flaml",
             "nevergrad": "nevergrad",
@@ -39,7 +41,7 @@ TOGETHER = {  # an environment: what is installed, and the tests with their pack
         },
     ),
     "optuna4": (["optuna>=4.5,<5"], {"optuna": "optuna"}),
-    "smac": (["smac>=2.3"], {"smac": "smac"}),
+    "smac": (["smac>=2.3"], {"smac": "smac", "snippets": "smac"}),
     "syne": (["syne-tune>=0.16", "xgboost", "huggingface_hub<1"], {"syne_tune": "syne-tune"}),
     "ax": (
         [
@@ -57,30 +59,33 @@ TOGETHER = {  # an environment: what is installed, and the tests with their pack
             "keras_tuner": "keras-tuner",
         },
     ),
+    "neps": (["neural-pipeline-search>=0.17"], {"neps": "neural-pipeline-search"}),
 }
 """Tuners that exclude each other have an environment each."""
 
 
-def state() -> str:
-    """What the tests depend on, as a hash: a run that passed at the same state is not repeated."""
-    found = hashlib.sha256()
-    for folder in ("metadb", "recommenders", "api/hooks", "tests/api/hooks"):
+def state(test: Path) -> str:
+    """What a test depends on, as a hash: a run that passed at the same state is not repeated."""
+    found = hashlib.sha256(test.read_bytes())
+    for folder in ("metadb", "recommenders", "api/hooks", "api/web", "tests/api/hooks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            found.update(path.read_bytes())
+            if not path.name.startswith("test_") and path != Path(__file__):
+                found.update(path.read_bytes())
     return found.hexdigest()[:16]
 
 
 def made(name: str, packages: list[str]) -> str | None:
     """Make an environment unless it is there; the end of pip's words where that fails."""
     folder = PLACE / name
-    ready = folder / ".ready"
+    ready, python = folder / ".ready", str(folder / "bin" / "python")
     if ready.is_file() and ready.read_text() == json.dumps(packages):
         return None
-    venv.create(folder, with_pip=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    tests = [f"{ROOT}", "pytest", "hypothesis"]
-    pinned = [*pip, "-c", f"{ROOT / 'constraints.txt'}", "-e", *tests, *packages]
-    for command in (pinned, [*pip, "-e", *tests, *packages]):  # a tuner may want other versions
+    uv = shutil.which("uv")  # minutes faster, as in the Makefile
+    venv.create(folder, with_pip=uv is None)
+    pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
+    tests = ["--quiet", "-e", f"{ROOT}", "pytest", "hypothesis", *packages]
+    pinned = [*pip, "-c", f"{ROOT / 'constraints.txt'}", *tests]
+    for command in (pinned, [*pip, *tests]):  # a tuner may want other versions
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             ready.write_text(json.dumps(packages))
@@ -90,14 +95,12 @@ def made(name: str, packages: list[str]) -> str | None:
 
 def tested(name: str, test: str, package: str) -> tuple[str, str]:
     """The version of a tuner, and what became of its tests."""
-    path = ROOT / "tests" / "api" / "hooks" / f"test_{test}.py"
-    if not path.is_file():
-        return "-", "no hook yet"
+    path = next((ROOT / "tests" / "api").glob(f"*/test_{test}.py"))
     python = str(PLACE / name / "bin" / "python")
     ask = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.run([python, "-c", ask], capture_output=True, text=True).stdout.strip()
     kept = PLACE / name / f".{test}"
-    now = f"{state()} {version}"
+    now = f"{state(path)} {version}"
     if kept.is_file() and kept.read_text().split("\n")[0] == now:
         return version, kept.read_text().split("\n")[1]
     done = subprocess.run(
@@ -106,7 +109,7 @@ def tested(name: str, test: str, package: str) -> tuple[str, str]:
     )  # fmt: skip
     (PLACE / name / f"{test}.log").write_text(done.stdout + done.stderr)
     lines = done.stdout.strip().splitlines() or ["nothing was run"]
-    told = re.sub(r" in [\d.]+s.*", "", lines[-1]).strip("= ")
+    told = re.sub(r"(, \d+ warnings?)? in [\d.]+s.*", "", lines[-1]).strip("= ")
     if done.returncode != 0 or ("skipped" in told and "passed" not in told):
         return version, f"FAILED: {told}; see {PLACE.name}/{name}/{test}.log"
     kept.write_text(f"{now}\n{told}")
@@ -115,7 +118,7 @@ def tested(name: str, test: str, package: str) -> tuple[str, str]:
 
 def main(names: list[str]) -> int:
     """Run them all, or these; the table at the end; 1 where something failed."""
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, ...]] = []
     for name in names or list(TOGETHER):
         packages, tests = TOGETHER[name]
         print(f"{name}: {' '.join(packages)}", flush=True)
@@ -124,13 +127,12 @@ def main(names: list[str]) -> int:
             version, told = (
                 ("-", f"NOT INSTALLED: {failed}") if failed else tested(name, test, package)
             )
-            rows.append((package, version, name, told))
+            rows.append((package, version, name, f"test_{test}.py", told))
             print(f"  {package} {version}: {told}", flush=True)
-    width = [max(len(row[i]) for row in rows) for i in range(3)]
-    print()
+    print("\n| package | version | environment | tests | result |\n|---|---|---|---|---|")
     for row in rows:
-        print("  ".join([*(cell.ljust(n) for cell, n in zip(row[:3], width, strict=True)), row[3]]))
-    return int(any(row[3].startswith(("FAILED", "NOT")) for row in rows))
+        print(f"| {' | '.join(row)} |")
+    return int(any(row[-1].startswith(("FAILED", "NOT")) for row in rows))
 
 
 if __name__ == "__main__":
