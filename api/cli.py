@@ -16,6 +16,7 @@ from cyclopts.exceptions import CycloptsError
 from api.describing import describe, describe_file, metafeatures, shared_groups
 from api.evaluating import evaluate
 from api.explaining import explain
+from api.fewshot.commands import fewshot
 from api.filling import ingest
 from api.importance import importance
 from api.predicting import predict
@@ -57,6 +58,7 @@ app.command(importance)
 app.command(tune)
 app.command(predict)
 app.command(serve)
+app.command(fewshot)
 
 
 @app.command

@@ -22,6 +22,7 @@ from metadb.schema import TABLES
 from metadb.store import Store
 from optimizers import OPTIMIZERS
 from optimizers.executors import EXECUTORS
+from optimizers.fewshot import FEW_SHOT_LEARNERS
 from recommenders import RECOMMENDERS, SURROGATES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,6 +117,7 @@ RUN = [
     ("docs/how-to-choose.md",),
     ("docs/importance.md",),
     ("docs/optimizers.md",),
+    ("docs/fewshot.md",),
     ("docs/sql.md",),
 ]
 """Pages to follow; those that say much of the same are followed in one folder."""
@@ -266,6 +268,7 @@ def test_the_demo_tells_its_whole_story(tmp_path, capfd):
         (SOURCES, "sources.md"),
         (RECOMMENDERS, "recommenders.md"),
         (OPTIMIZERS, "optimizers.md"),
+        (FEW_SHOT_LEARNERS, "fewshot.md"),
         (EXECUTORS, "optimizers.md"),
     ],
     ids=["sources", "recommenders", "optimizers", "executors"],

@@ -21,7 +21,7 @@ class Scores:
     """What a learner reached on tasks.
 
     Args:
-        metric: `accuracy` of classes, or `mean_squared_error` of numbers.
+        metric: `accuracy` of classes, or `mse` of numbers.
         each: Of each task.
         cost_s: Seconds of adapting and judging, all tasks together.
     """
@@ -78,7 +78,7 @@ def evaluate(
     while len(found) < episodes:
         batch = source.draw(min(50, episodes - len(found)), rng)
         if batch.query.y.is_floating_point():
-            metric = "mean_squared_error"
+            metric = "mse"
         for some in at_once(batch, None):
             predictor = learner.adapt(some.support)
             predicted = predictor(some.query.x) if transductive else _apart(predictor, some)

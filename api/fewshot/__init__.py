@@ -1,0 +1,1 @@
+"""`metadb fewshot`: learners across small tasks, from the command line."""

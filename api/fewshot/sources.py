@@ -1,0 +1,188 @@
+"""What a few-shot learner is trained on and what it is judged by, from the words of a command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metadb.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from metadb.records import Config
+    from optimizers.fewshot.episode import Source
+    from optimizers.fewshot.labelled import Labelled
+
+TESTED = 0.4
+"""So large a share of the groups of classes is kept to judge by, where none are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Episodes to train on, and others of classes that training never meets.
+
+    Args:
+        train, test: Where episodes come from.
+        shape: Of one input.
+        ways: Classes of a task; None for a regression.
+        classes: All classes that are trained on.
+        width: Of the network, where none is given.
+        about: The data and the task, as a checkpoint and the store remember them.
+    """
+
+    train: Source
+    test: Source
+    shape: tuple[int, ...]
+    ways: int | None
+    classes: int | None
+    width: int
+    about: dict[str, Any]
+
+
+def read_sources(
+    data: str,
+    *,
+    ways: int,
+    shots: int,
+    queries: int,
+    turns: int,
+    test: str | None,
+    size: int,
+    seed: int,
+) -> Sources:
+    """The episodes that a command asks for; see `metadb fewshot train --help`.
+
+    Raises:
+        NotFound: No such file, or no such group of classes.
+        MalformedFile: A file that cannot be read.
+        WrongUsage: More ways than classes, too few examples, groups that cannot be parted.
+    """
+    if data == "sinusoid":
+        from optimizers.fewshot.sinusoid import Sinusoids
+
+        drawn = Sinusoids(shots=shots, queries=queries)
+        about = {"data": data, "shots": shots, "queries": queries}
+        return Sources(drawn, drawn, (1,), None, None, 40, about)
+    labelled = _labelled(data, size)
+    tested, trained = parted(labelled, test, seed)
+    train = trained.ways(ways, shots=shots, queries=queries, turns=turns)
+    about = {
+        "data": Path(data).name, "content": _content(labelled), "ways": ways, "shots": shots,
+        "queries": queries, "turns": turns, "trained": list(dict.fromkeys(trained.groups)),
+        "tested": list(dict.fromkeys(tested.groups)), "classes": train.classes,
+    }  # fmt: skip
+    return Sources(
+        train,
+        tested.ways(ways, shots=shots, queries=queries),
+        tuple(labelled.x.shape[1:]),
+        ways,
+        train.classes,
+        64 if labelled.x.dim() == 4 else 40,
+        about,
+    )
+
+
+def read_tested(
+    data: str,
+    about: dict[str, Any],
+    *,
+    ways: int | None,
+    shots: int | None,
+    queries: int,
+    test: str | None,
+) -> Sources:
+    """Episodes to judge a trained learner by; `about` is what its training remembers.
+
+    Raises:
+        WrongUsage: Classes that it was trained on.
+    """
+    shots = shots or about["shots"]
+    if data == "sinusoid" or "content" not in about:
+        if data != "sinusoid" or "content" in about:
+            raise WrongUsage(
+                f"this learner was trained on {about['data']}, which {data} is not like"
+            )
+        return read_sources(
+            data, ways=2, shots=shots, queries=queries, turns=1, test=None, size=1, seed=0
+        )
+    labelled = _labelled(data, about["size"])
+    same = _content(labelled) == about["content"]
+    named = set(about["tested"]) if same else set(labelled.groups)
+    if test is not None:
+        named = {name.strip() for name in test.split(",") if name.strip()}
+    if same and (met := sorted(named & set(about["trained"]))):
+        raise WrongUsage(
+            f"{met[0]!r} was trained on; judge by others: {', '.join(about['tested'])}"
+        )
+    tested = labelled.only(named)
+    ways = ways or about["ways"]
+    return Sources(
+        tested.ways(ways, shots=shots, queries=queries),
+        tested.ways(ways, shots=shots, queries=queries),
+        tuple(labelled.x.shape[1:]),
+        about["ways"],
+        about["classes"],
+        about["width"],
+        {"data": Path(data).name, "ways": ways, "shots": shots, "queries": queries,
+         "tested": list(dict.fromkeys(tested.groups))},
+    )  # fmt: skip
+
+
+def parted(labelled: Labelled, test: str | None, seed: int) -> tuple[Labelled, Labelled]:
+    """The classes to judge by, and those to train on; no group is on both sides."""
+    if test is None:
+        trained, tested = labelled.parted(TESTED, seed=seed)
+        return tested, trained
+    named = {name.strip() for name in test.split(",") if name.strip()}
+    left = [group for group in dict.fromkeys(labelled.groups) if group not in named]
+    tested = labelled.only(named)
+    if not left or not named:
+        raise WrongUsage(f"--test {test!r} leaves no classes to train on, or none to judge by")
+    return tested, labelled.only(left)
+
+
+def config_of(space: ConfigurationSpace, text: str | None) -> Config:
+    """The configuration that `--set rate=0.4,steps=1` names, the rest by default.
+
+    Raises:
+        WrongUsage: A word without `=`, an unknown name, a value outside its range.
+    """
+    from ConfigSpace.exceptions import IllegalValueError
+
+    config = dict(space.get_default_configuration())
+    for word in (text or "").split(","):
+        name, sign, value = (part.strip() for part in word.partition("="))
+        if not name and not sign:
+            continue
+        if name not in space or not value:
+            wanted = ", ".join(space)
+            raise WrongUsage(f"--set takes name=value with commas between; names are {wanted}")
+        one = space[name]
+        try:
+            number = int(value) if isinstance(one.default_value, int) else float(value)
+            legal = one.legal_value(number)
+        except (ValueError, IllegalValueError):
+            legal = False
+        if not legal:
+            raise WrongUsage(f"{name} is {value!r}; it goes from {one.lower} to {one.upper}")
+        config[name] = number
+    return config
+
+
+def _labelled(data: str, size: int) -> Labelled:
+    from optimizers.fewshot.labelled import digits, read
+
+    if data == "digits":
+        return digits(max(16, size))
+    return read(Path(data), size=size)
+
+
+def _content(labelled: Labelled) -> str:
+    """A short hash of inputs and classes: a checkpoint of other data is not gone on with."""
+    digest = blake2b(labelled.x.numpy().tobytes(), digest_size=8)
+    digest.update(labelled.y.numpy().tobytes())
+    digest.update("\x1f".join(labelled.names).encode())
+    return digest.hexdigest()
