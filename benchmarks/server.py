@@ -3,7 +3,8 @@
     python -m benchmarks.server [--seconds 10] [--soak 600] [--evaluations 1000000] [--dry]
 
 Protocol: `metadb serve` as a process of its own with its default settings (and a token, and without
-the limit to a client's rate, 1,000 requests a second: portfolios go beyond) on a store of 1,000,000 evaluations: 200 configurations at 5 budgets on 1,000 tasks with 14 meta-features each.
+the limit to a client's rate, 1,000 requests a second: portfolios go beyond) on a store of 1,000,000
+evaluations: 200 configurations at 5 budgets on 1,000 tasks with 14 meta-features each.
 8 connections that are kept; each sends its next request when its last is answered, so the server is
 never idle. The client runs on the same machine and is not part of the CPU times, which are those of
 the server's process and, apart, of the processes that answer SQL. After 1 s of warming up each kind
