@@ -138,7 +138,7 @@ def _header(
     attributes: dict[str, Kind] = {}
     number, declared = 0, False
     for number, end, line in _lines(text):
-        keyword = line.split(None, 1)[0].lower()
+        keyword = (line.split(None, 1) or [line])[0].lower()  # [line]: of odd blanks alone
         if line.startswith("%"):
             if not declared:
                 comments.append(line[1:].strip())

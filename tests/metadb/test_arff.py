@@ -131,6 +131,7 @@ def test_no_rows_are_fine() -> None:
         ("@attribute a numeric\n@attribute a real\n@data\n", "line 2: the attribute 'a' is decl"),
         ("@relation r\n@data\n1\n", "line 2: @data without"),
         ("a,b\n1,2\n", "line 1: 'a,b' stands before @data"),
+        ("@relation r\n\x0b\n@data\n", "line 2: '\\x0b' stands before @data"),
         ("@attribute a relational\n@data\n", "line 1: 'a' is relational"),
         ("@attribute a numeric\n@attribute b {x}\n@data\n1,x\n\n1,z\n", "line 6: 'z' is not a val"),
         ("@attribute a numeric\n@attribute b {x}\n@data\n1,'x'\n% c\n1,'z'\n", "line 6: 'z' is no"),
