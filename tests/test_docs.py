@@ -271,7 +271,7 @@ def test_the_demo_tells_its_whole_story(tmp_path, capfd):
         (FEW_SHOT_LEARNERS, "fewshot.md"),
         (EXECUTORS, "optimizers.md"),
     ],
-    ids=["sources", "recommenders", "optimizers", "executors"],
+    ids=["sources", "recommenders", "optimizers", "few-shot learners", "executors"],
 )
 def test_every_registered_name_has_its_row(names, page):
     rows = (DOCS / page).read_text()

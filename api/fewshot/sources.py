@@ -150,8 +150,6 @@ def config_of(space: ConfigurationSpace, text: str | None) -> Config:
     Raises:
         WrongUsage: A word without `=`, an unknown name, a value outside its range.
     """
-    from ConfigSpace.exceptions import IllegalValueError
-
     config = dict(space.get_default_configuration())
     for word in (text or "").split(","):
         name, sign, value = (part.strip() for part in word.partition("="))
@@ -160,13 +158,12 @@ def config_of(space: ConfigurationSpace, text: str | None) -> Config:
         if name not in space or not value:
             wanted = ", ".join(space)
             raise WrongUsage(f"--set takes name=value with commas between; names are {wanted}")
-        one = space[name]
+        one: Any = space[name]  # a range of numbers, as all are that a learner has
         try:
-            number = int(value) if isinstance(one.default_value, int) else float(value)
-            legal = one.legal_value(number)
-        except (ValueError, IllegalValueError):
-            legal = False
-        if not legal:
+            number = type(one.default_value)(value)
+        except ValueError:
+            number = float("nan")
+        if not one.lower <= number <= one.upper:
             raise WrongUsage(f"{name} is {value!r}; it goes from {one.lower} to {one.upper}")
         config[name] = number
     return config
