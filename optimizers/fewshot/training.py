@@ -47,6 +47,7 @@ def train(
     episodes: int = 100,
     every: int = 100,
     time_s: float | None = None,
+    clock: Callable[[], float] = perf_counter,
     checkpoint: Path | None = None,
     about: Mapping[str, Any] | None = None,
     told: Callable[[int, float], object] = lambda step, loss: None,
@@ -60,6 +61,7 @@ def train(
             that a resumed training is the unbroken one.
         validation, episodes: Looked at after `every` steps and at the end, so many tasks.
         time_s: No step begins after so many seconds of training.
+        clock: Tells the seconds; `time.process_time` counts those of the processor alone.
         checkpoint: A file, written at every look, from which the same call goes on.
         about: What the learner is; a checkpoint of something else is refused.
         told: Hears after each step its number and loss.
@@ -70,10 +72,10 @@ def train(
     """
     about = dict(about or {})
     looks, elapsed_s = _resumed(learner, checkpoint, about)
-    met, begun, step = list[float](), perf_counter(), looks[-1].step if looks else 0
+    met, begun, step = list[float](), clock(), looks[-1].step if looks else 0
 
     def spent() -> float:
-        return elapsed_s + perf_counter() - begun
+        return elapsed_s + clock() - begun
 
     def look() -> None:
         scores: Scores | None = None
