@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.server.answers import Answer
@@ -132,7 +133,12 @@ def handle_problems(app: FastAPI, folder: str) -> None:
 
     async def refused(request: Request, error: Exception) -> Answer:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+        headers = dict(error.headers or {})
+        if "Allow" in headers:  # names the methods of one route, where several share the path
+            headers["Allow"] = (
+                ", ".join(sorted(_methods(app, request.url.path))) or headers["Allow"]
+            )
+        return problem(error.status_code, str(error.detail), headers=headers)
 
     async def invalid(request: Request, error: Exception) -> Answer:
         assert isinstance(error, RequestValidationError)
@@ -170,3 +176,14 @@ def handle_problems(app: FastAPI, folder: str) -> None:
 def _shown(said: object) -> str:
     """Text that any encoder takes, and not more of it than is read."""
     return str(said).encode(errors="replace").decode()[:1000]
+
+
+def _methods(app: FastAPI, path: str) -> set[str]:
+    """What a path may be asked with, as OpenAPI documents it."""
+    documented: dict[str, dict[str, Any]] = app.openapi()["paths"]
+    return {
+        method.upper()
+        for template, methods in documented.items()
+        if compile_path(template)[0].fullmatch(path)
+        for method in methods
+    }

@@ -43,6 +43,16 @@ def test_every_error_is_a_problem_with_headers(method, path, status, http):
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("OPTIONS", "/evaluations", "GET, POST"), ("PUT", "/tasks", "GET"), ("GET", "/recommendations", "POST")],
+)  # fmt: skip
+def test_a_method_that_is_not_there_is_told_all_that_are(method, path, allowed, http):
+    answer = http.request(method, path)
+    problem(answer, 405)
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         (b"", 422), (b"{", 400), (b"[]", 422), (b"\xff\xfe", 400), (b"[" * 50_000, 400),
