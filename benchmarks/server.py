@@ -111,7 +111,7 @@ def mixed(n_tasks: int) -> Iterator[bytes]:
 
 def _evaluation(rng: random.Random, nth: int) -> dict[str, Any]:
     return {
-        "task": f"local:soak-{nth % 7}",
+        "task": task_id(nth % 7),
         "space": SPACE,
         "config": {"x": (x := rng.randrange(200)), "kind": "a" if x % 2 else "b"},
         "metric": "accuracy",
