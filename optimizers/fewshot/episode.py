@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from torch import Generator, Tensor, device
@@ -24,7 +25,8 @@ class Examples(NamedTuple):
         return Examples(self.x.to(place), self.y.to(place))
 
 
-class Episodes(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Episodes:
     """A batch of few-shot tasks.
 
     Args:

@@ -67,7 +67,7 @@ def train(
         told: Hears after each step its number and loss.
 
     Raises:
-        Diverged: A loss or gradient is not finite; the checkpoint holds the weights before it.
+        Diverged: A loss or gradient is not finite; the checkpoint is that of the last look.
         WrongUsage: The checkpoint is of another learner, architecture or data.
     """
     about = dict(about or {})
@@ -98,10 +98,12 @@ def train(
         rng = Generator().manual_seed(seed * 1_000_003 + step)
         try:
             loss = learner.step(source.draw(tasks, rng))
-        except Diverged as error:
-            if met:
-                look()
-            where = f"; the weights of step {step} are in {checkpoint}" if checkpoint else ""
+        except Diverged as error:  # running statistics may have met what is not finite: not kept
+            where = (
+                f"; {checkpoint} holds the weights of step {looks[-1].step}"
+                if checkpoint is not None and looks
+                else ""
+            )
             raise Diverged(f"{error}{where}") from error
         step += 1
         met.append(loss)

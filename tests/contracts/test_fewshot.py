@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -134,6 +135,34 @@ def test_a_loss_that_is_not_finite_stops_it_and_moves_nothing(name):
     with pytest.raises(Diverged, match="step 2"):
         one.step(bad)
     assert all(torch.equal(t, before[key]) for key, t in one.learnt.items())
+
+
+class Spoilt:
+    """Draws tasks that hold what is no number from the fourth batch on."""
+
+    def __init__(self):
+        self.source, self.drawn = clusters(), 0
+
+    def draw(self, tasks, rng):
+        batch, self.drawn = self.source.draw(tasks, rng), self.drawn + 1
+        if self.drawn < 4:
+            return batch
+        x = batch.support.x.clone()
+        x[0, 0] = torch.nan
+        return replace(batch, support=Examples(x, batch.support.y))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "scratch"])
+def test_a_training_that_diverges_keeps_what_it_was_at_its_last_look(name, tmp_path):
+    file = tmp_path / "training.safetensors"
+    with pytest.raises(Diverged, match=r"loss of step 4 .* holds the weights of step 2"):
+        train(learner(name), Spoilt(), steps=6, tasks=2, every=2, checkpoint=file)
+    tensors, _ = read_tensors(file)
+    assert all(bool(t.isfinite().all()) for t in tensors.values())
+    before = learner(name)
+    train(before, clusters(), steps=2, tasks=2, every=2)
+    for key, t in tensors_of(before).items():
+        torch.testing.assert_close(tensors[key], t.detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
