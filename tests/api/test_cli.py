@@ -370,11 +370,17 @@ def test_forget_and_compact(tmp_path, said):
 
 
 def test_every_command_has_help_and_takes_the_store(capfd):
-    names = [name for name in app if not name.startswith("-")]
-    assert {"ingest", "sql", "status", "recommend"} <= set(names)
-    for name in names:
+    names = [
+        [name, *([part] if part else [])]
+        for name in app
+        if not name.startswith("-")
+        for part in ([p for p in app[name] if not p.startswith("-")] or [""])
+    ]
+    for known in (["ingest"], ["sql"], ["status"], ["recommend"], ["fewshot", "train"]):
+        assert known in names
+    for words in names:
         capfd.readouterr()
-        assert main([name, "--help"]) == 0
+        assert main([*words, "--help"]) == 0
         out = capfd.readouterr().out
         assert "--store" in out
         assert "--json" in out
