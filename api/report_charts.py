@@ -14,6 +14,9 @@ from math import log10
 from api.picture import ticks
 
 WIDTH = 860
+ROOM = 48
+"""Pixels between two numbers on an axis."""
+
 COLOURS = 6
 """So many series have a colour of their own, `--c0` to `--c5`."""
 
@@ -130,6 +133,15 @@ def _dot(frame: _Frame, dot: Dot) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="mark fill0">{said}</circle>'
 
 
+def _apart(xs: Sequence[float], frame: _Frame) -> Iterator[float]:
+    """Those with room for a number beside the next, from the last one down."""
+    free = float("inf")
+    for x in reversed(xs):
+        if free - frame.px(x) >= ROOM:
+            free = frame.px(x)
+            yield x
+
+
 def curves(lines: Sequence[Line], *, metric: str, x_label: str, title: str) -> str:
     """Values over shares of the rows, on a logarithmic axis; names stand in a legend below."""
     points = [p for line in lines for p in line.points]
@@ -142,10 +154,14 @@ def curves(lines: Sequence[Line], *, metric: str, x_label: str, title: str) -> s
         bottom=48 + legend, log=True,
     )  # fmt: skip
     parts = list(_grid(frame, tick, metric))
-    shares = sorted({x for x, _ in points})
     parts += [
-        _text(f"{x:.3g}", frame.px(x), frame.height - frame.bottom + 20, anchor="middle")
-        for x in shares
+        _text(
+            f"{x:,.0f}" if x >= 1000 else f"{x:.3g}",
+            frame.px(x),
+            frame.height - frame.bottom + 20,
+            anchor="middle",
+        )
+        for x in _apart(sorted({x for x, _ in points}), frame)
     ]
     parts.append(_label(x_label, frame))
     for line in lines:

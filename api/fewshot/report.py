@@ -20,7 +20,8 @@ def report(about: Mapping[str, Any], looks: Sequence[Look], scores: Scores) -> s
     """The page: the score with its interval, the curves, and what was trained how."""
     title = f"{about['learner']} on {about['data']}"
     rows = "\n".join(
-        f"<tr><td>{_safe(name)}</td><td>{_safe(value)}</td></tr>" for name, value in about.items()
+        f"<tr><td>{_safe(name)}</td><td>{_safe(_plain(value))}</td></tr>"
+        for name, value in about.items()
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -55,6 +56,12 @@ def _curves(looks: Sequence[Look], metric: str) -> list[str]:
 def _figure(lines: Sequence[Line], metric: str, caption: str) -> str:
     picture = curves(lines, metric=metric, x_label="steps", title=caption)
     return f"<figure>{picture}<figcaption>{_safe(caption)}</figcaption></figure>"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={one:g}" for name, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _safe(text: object) -> str:
