@@ -49,9 +49,8 @@ def train(
 ) -> int:
     """Train a few-shot learner and judge it on classes that it never met.
 
-    The result is recorded in the store: the figures as evaluations of the learner's configuration,
-    and the weights as a model, so that a later task can start from it. Stopped anywhere, the same
-    command goes on from its last look.
+    The score is recorded in the store as an evaluation of the learner's configuration. Stopped
+    anywhere, the same command goes on from its last look.
 
     Parameters
     ----------
@@ -120,7 +119,8 @@ def train(
             made, sources.test, episodes=episodes, seed=seed + 1,
             told=lambda done: heard("judging", done, episodes),
         )  # fmt: skip
-    run = f"fewshot-{blake2b(repr(sorted(about.items())).encode(), digest_size=6).hexdigest()}"
+    decides = (sorted(about.items()), episodes)  # judged by more tasks it is another evaluation
+    run = f"fewshot-{blake2b(repr(decides).encode(), digest_size=6).hexdigest()}"
     with opened(common, create=True) as store:
         task = record(store, about, scores, looks, run)
     (out / REPORT).write_text(report(about, looks, scores))

@@ -97,8 +97,10 @@ def read_tested(
     """Episodes to judge a trained learner by; `about` is what its training remembers.
 
     Raises:
-        WrongUsage: Classes that it was trained on.
+        WrongUsage: Classes that it was trained on, or ways that its last layer does not have.
     """
+    from optimizers.fewshot import EMBEDDERS
+
     shots = shots or about["shots"]
     if data == "sinusoid" or "content" not in about:
         if data != "sinusoid" or "content" in about:
@@ -112,16 +114,21 @@ def read_tested(
     same = _content(labelled) == about["content"]
     named = set(about["tested"]) if same else set(labelled.groups)
     if test is not None:
-        named = {name.strip() for name in test.split(",") if name.strip()}
+        named = _names(test)
     if same and (met := sorted(named & set(about["trained"]))):
         raise WrongUsage(
             f"{met[0]!r} was trained on; judge by others: {', '.join(about['tested'])}"
         )
-    tested = labelled.only(named)
-    ways = ways or about["ways"]
+    tested, ways = labelled.only(named), ways or about["ways"]
+    if ways != about["ways"] and about["learner"] not in EMBEDDERS:
+        raise WrongUsage(
+            f"{about['learner']} was trained for {about['ways']} ways, and its last layer has no "
+            f"others; train it with --ways {ways}, or judge an embedding"
+        )
+    drawn = tested.ways(ways, shots=shots, queries=queries)
     return Sources(
-        tested.ways(ways, shots=shots, queries=queries),
-        tested.ways(ways, shots=shots, queries=queries),
+        drawn,
+        drawn,
         tuple(labelled.x.shape[1:]),
         about["ways"],
         about["classes"],
@@ -136,12 +143,16 @@ def parted(labelled: Labelled, test: str | None, seed: int) -> tuple[Labelled, L
     if test is None:
         trained, tested = labelled.parted(TESTED, seed=seed)
         return tested, trained
-    named = {name.strip() for name in test.split(",") if name.strip()}
+    named = _names(test)
     left = [group for group in dict.fromkeys(labelled.groups) if group not in named]
     tested = labelled.only(named)
     if not left or not named:
         raise WrongUsage(f"--test {test!r} leaves no classes to train on, or none to judge by")
     return tested, labelled.only(left)
+
+
+def _names(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",") if name.strip()}
 
 
 def config_of(space: ConfigurationSpace, text: str | None) -> Config:

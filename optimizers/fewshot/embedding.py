@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from optimizers.fewshot.episode import Episodes, Examples
 from optimizers.fewshot.networks import by_running
+from optimizers.fewshot.predictor import Predictor
+
+Compared = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Places of queries (tasks, n, ...), of a support, and its classes, to (tasks, n, ways)."""
 
 
 class Embedding:
@@ -29,6 +36,24 @@ class Embedding:
     def device(self) -> torch.device:
         """Where it lies."""
         return next(iter(self.learnt.values())).device
+
+    def judged(self, episodes: Episodes, compared: Compared) -> Tensor:
+        """What is said of the queries in training, all of an episode placed in one batch."""
+        support, query = self.train(True)(episodes.support.x, episodes.query.x)
+        return compared(query, support, episodes.support.y)
+
+    def adapted(self, support: Examples, compared: Compared) -> Predictor:
+        """What is said of any inputs once training is over; the support is placed once."""
+        y = support.y.to(self.device)
+        with torch.no_grad():
+            (places,) = self.train(False)(support.x)
+
+        @torch.no_grad()
+        def predict(x: Tensor) -> Tensor:
+            (asked,) = self.train(False)(x)
+            return compared(asked, places, y)
+
+        return predict
 
     def train(self, training: bool) -> Embedding:
         """Batch norms take each batch's statistics in training, the running ones after it."""

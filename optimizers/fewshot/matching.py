@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from ConfigSpace import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -47,23 +46,12 @@ class Matching:
         """One step of Adam; returns the mean loss on the queries."""
         return self.outer.descend(self._judged, episodes)
 
-    @torch.no_grad()
     def adapt(self, support: Examples) -> Predictor:
         """The places of each task's examples; what is asked is compared with all of them."""
-        embedding = self._embedding.train(False)
-        (places,) = embedding(support.x)
-        y = support.y.to(embedding.device)
-
-        @torch.no_grad()
-        def predict(x: Tensor) -> Tensor:
-            (asked,) = embedding.train(False)(x)
-            return matched(asked, places, y)
-
-        return predict
+        return self._embedding.adapted(support, matched)
 
     def _judged(self, episodes: Episodes) -> Tensor:
-        support, query = self._embedding.train(True)(episodes.support.x, episodes.query.x)
-        return losses(matched(query, support, episodes.support.y), episodes.query.y)
+        return losses(self._embedding.judged(episodes, matched), episodes.query.y)
 
 
 def matched(query: Tensor, support: Tensor, y: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from ConfigSpace import Float
 from torch import Tensor, nn
 
@@ -48,28 +47,15 @@ class Prototypical:
         """One step of Adam; returns the mean loss on the queries."""
         return self.outer.descend(self._judged, episodes)
 
-    @torch.no_grad()
     def adapt(self, support: Examples) -> Predictor:
         """The class means of each task, and the distances of what is asked to them."""
-        embedding = self._embedding.train(False)
-        means = class_means(_flat(*embedding(support.x)), support.y.to(embedding.device))
-
-        @torch.no_grad()
-        def predict(x: Tensor) -> Tensor:
-            return nearness(_flat(*embedding.train(False)(x)), means)
-
-        return predict
+        return self._embedding.adapted(support, nearness)
 
     def _judged(self, episodes: Episodes) -> Tensor:
-        support, query = self._embedding.train(True)(episodes.support.x, episodes.query.x)
-        means = class_means(_flat(support), episodes.support.y)
-        return losses(nearness(_flat(query), means), episodes.query.y)
+        return losses(self._embedding.judged(episodes, nearness), episodes.query.y)
 
 
-def nearness(places: Tensor, means: Tensor) -> Tensor:
-    """Minus the squared distances of (tasks, n, d) to (tasks, ways, d): (tasks, n, ways)."""
-    return -(places.unsqueeze(2) - means.unsqueeze(1)).square().sum(-1)
-
-
-def _flat(places: Tensor) -> Tensor:
-    return places.flatten(2)
+def nearness(query: Tensor, support: Tensor, y: Tensor) -> Tensor:
+    """Minus the squared distances to the class means, (tasks, n, ways)."""
+    means = class_means(support.flatten(2), y)  # (tasks, ways, d)
+    return -(query.flatten(2).unsqueeze(2) - means.unsqueeze(1)).square().sum(-1)

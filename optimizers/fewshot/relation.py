@@ -60,26 +60,14 @@ class Relation:
         """One step of Adam; returns the mean squared error of the scores on the queries."""
         return self.outer.descend(self._judged, episodes)
 
-    @torch.no_grad()
     def adapt(self, support: Examples) -> Predictor:
         """The mean places of each task's classes; what is asked is related to all of them."""
-        embedding = self._embedding.train(False)
-        (places,) = embedding(support.x)
-        y = support.y.to(embedding.device)
-
-        @torch.no_grad()
-        def predict(x: Tensor) -> Tensor:
-            (asked,) = embedding.train(False)(x)
-            return self._scores(asked, places, y)
-
-        return predict
+        return self._embedding.adapted(support, self._scores)
 
     def _judged(self, episodes: Episodes) -> Tensor:
-        support, query = self._embedding.train(True)(episodes.support.x, episodes.query.x)
-        scores = self._scores(query, support, episodes.support.y)
-        return (
-            (scores - members(episodes.query.y, scores, scores.shape[2]).mT).square().mean((1, 2))
-        )
+        scores = self._embedding.judged(episodes, self._scores)
+        wanted = members(episodes.query.y, scores, scores.shape[2]).mT
+        return (scores - wanted).square().mean((1, 2))
 
     def _scores(self, query: Tensor, support: Tensor, y: Tensor) -> Tensor:
         """(tasks, n, ways), each between 0 and 1."""

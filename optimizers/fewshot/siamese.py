@@ -56,31 +56,24 @@ class Siamese:
         """One step of Adam; returns the mean cross-entropy of the pairs."""
         return self.outer.descend(self._judged, episodes)
 
-    @torch.no_grad()
     def adapt(self, support: Examples) -> Predictor:
         """The places of each task's examples; what is asked is paired with all of them."""
-        embedding = self._embedding.train(False)
-        (places,) = embedding(support.x)
-        y = support.y.to(embedding.device)
-
-        @torch.no_grad()
-        def predict(x: Tensor) -> Tensor:
-            (asked,) = embedding.train(False)(x)
-            alike = logsigmoid(self._paired(asked, places)).exp()  # (tasks, n, examples)
-            return class_means(alike.mT, y).mT.log()
-
-        return predict
+        return self._embedding.adapted(support, self._said)
 
     def _judged(self, episodes: Episodes) -> Tensor:
-        support, query = self._embedding.train(True)(episodes.support.x, episodes.query.x)
-        paired = self._paired(query, support)
+        paired = self._embedding.judged(episodes, self._paired)
         same = (episodes.query.y.unsqueeze(2) == episodes.support.y.unsqueeze(1)).to(paired)
         each = binary_cross_entropy_with_logits(paired, same, reduction="none")
         share = same.mean((1, 2), keepdim=True)
         weight = same / (2 * share) + (1 - same) / (2 * (1 - share))
         return (each * weight).mean((1, 2))
 
-    def _paired(self, query: Tensor, support: Tensor) -> Tensor:
+    def _said(self, query: Tensor, support: Tensor, y: Tensor) -> Tensor:
+        """The log of the mean probability over the examples of a class, (tasks, n, ways)."""
+        alike = logsigmoid(self._paired(query, support, y)).exp()  # (tasks, n, examples)
+        return class_means(alike.mT, y).mT.log()
+
+    def _paired(self, query: Tensor, support: Tensor, _: Tensor) -> Tensor:
         """Logits that a query and an example are of one class, (tasks, n, examples)."""
         apart = (query.flatten(2).unsqueeze(2) - support.flatten(2).unsqueeze(1)).abs()
         found: Tensor = self._embedding["distance"](apart)

@@ -94,3 +94,19 @@ def test_tampered_or_foreign_weights_are_refused(tmp_path, capsys):
     file.write_bytes(file.read_bytes()[:100])
     assert main(["fewshot", "evaluate", str(tmp_path / "model"), "digits", "--json"]) != 0
     assert "cannot be read as safetensors" in capsys.readouterr().out
+
+
+def test_a_last_layer_has_the_ways_that_it_was_trained_for(tmp_path, capsys):
+    assert train(tmp_path, learner="fomaml", set="steps=1") == 0
+    words = ["fewshot", "evaluate", str(tmp_path / "model"), "digits", "--json", "--queries", "4"]
+    capsys.readouterr()
+    assert main([*words, "--ways", "4"]) != 0
+    assert "was trained for 3 ways" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert main([*words, "--ways", "2", "--episodes", "5"]) != 0
+
+
+def test_judged_by_more_tasks_it_is_another_evaluation(tmp_path):
+    assert train(tmp_path) == 0
+    assert train(tmp_path, episodes="30") == 0
+    with Store(tmp_path / "store") as store:
+        assert store.sql("select count(*) as n from evaluations").column("n") == [2]
