@@ -14,8 +14,9 @@ Recommendations: k = 5 for a task of the caller's own, new meta-features in ever
 Hostile: the same while 4 further clients send statements of the grammar of `hostile_sql` and its
 list, one after another; errors are counted of the recommendations.
 Soak: recommendations, SQL, lists, pages and one evaluation recorded every 5 s, mixed, for `--soak`
-seconds; the server's own memory after a tenth of it and at the end. With `--soak 0` that of the
-last run is kept.
+seconds; the server's own memory is read each second, as it goes up and down by a fit: its median
+over the second tenth of the time and over the last, the drift between these two, and its peak.
+`--seconds 0` runs the soak alone, `--soak 0` the rest; what is not run is kept from the last run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import quote
 
@@ -166,21 +168,46 @@ def measure(
 
 def soak(served: Served, seconds: float, n_tasks: int) -> dict[str, Any]:
     """Everything mixed for long; server errors and memory."""
-    requests = mixed(n_tasks)
-    warm, _ = asyncio.run(load(served.port, seconds / 10, requests))
-    begun = served.resident_mb()
-    took, _ = asyncio.run(load(served.port, seconds * 0.9, requests))
-    ended = served.resident_mb()
-    statuses = warm.statuses + took.statuses
+
+    async def watched() -> tuple[Took, list[float]]:
+        work = asyncio.create_task(load(served.port, seconds, mixed(n_tasks)))
+        sizes = []
+        while not work.done():
+            sizes.append(served.resident_mb())
+            await asyncio.sleep(1)
+        return (await work)[0], sizes
+
+    took, sizes = asyncio.run(watched())
+    tenth = max(1, len(sizes) // 10)
+    begun, ended = median(sizes[tenth : 2 * tenth]), median(sizes[-tenth:])
     return {
         "seconds": seconds,
-        "requests": statuses.total(),
-        "statuses": {str(k): v for k, v in sorted(statuses.items())},
-        "server_errors": sum(n for status, n in statuses.items() if status >= 500 or not status),
+        "requests": took.statuses.total(),
+        "statuses": {str(k): v for k, v in sorted(took.statuses.items())},
+        "server_errors": sum(n for code, n in took.statuses.items() if code >= 500 or not code),
         **took.latencies(),
         "memory_mb": [round(begun), round(ended)],
+        "memory_peak_mb": round(max(sizes)),
         "drift": round(ended / begun - 1, 3),
         "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _rates(served: Served, seconds: float, n_tasks: int) -> dict[str, Any]:
+    """What each kind of question costs, alone and beside hostile SQL."""
+    kinds = {name: recommendations(name) for name in RECOMMENDERS}
+    kinds["in turn"] = recommendations(*RECOMMENDERS)
+    return {
+        "recommendations": {
+            name: measure(served, seconds, requests) for name, requests in kinds.items()
+        },
+        "sql": measure(served, seconds, statements(n_tasks)),
+        "under_hostile_sql": {
+            "recommendations": measure(
+                served, 2 * seconds, recommendations(*RECOMMENDERS), against=True
+            ),
+            "sql": measure(served, 2 * seconds, statements(n_tasks), against=True),
+        },
     }
 
 
@@ -192,29 +219,20 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="one that was filled before, and is written to")
     parser.add_argument("--dry", action="store_true", help="print the figures, keep no file")
     asked = parser.parse_args()
-    found: dict[str, Any] = {"evaluations": asked.evaluations, "connections": CONNECTIONS}
+    found: dict[str, Any] = {}
+    if (RESULTS / "server.json").exists():
+        found = json.loads((RESULTS / "server.json").read_text())
+        del found["machine"]  # today's is written
+    found |= {"evaluations": asked.evaluations, "connections": CONNECTIONS}
     with tempfile.TemporaryDirectory() as folder:
         store = asked.store or Path(folder) / "store"
         n_tasks = asked.evaluations // 1000 if asked.store else fill(store, asked.evaluations)
         with Served(store, METADB_TOKEN=TOKEN, **UNLIMITED) as served:
             found["ready_s"] = round(served.wait_ready(), 1)
-            kinds = {name: recommendations(name) for name in RECOMMENDERS}
-            kinds["in turn"] = recommendations(*RECOMMENDERS)
-            found["recommendations"] = {
-                name: measure(served, asked.seconds, requests) for name, requests in kinds.items()
-            }
-            found["sql"] = measure(served, asked.seconds, statements(n_tasks))
-            found["under_hostile_sql"] = {
-                "recommendations": measure(
-                    served, 2 * asked.seconds, recommendations(*RECOMMENDERS), against=True
-                ),
-                "sql": measure(served, 2 * asked.seconds, statements(n_tasks), against=True),
-            }
+            if asked.seconds:
+                found |= _rates(served, asked.seconds, n_tasks)
             if asked.soak:
                 found["soak"] = soak(served, asked.soak, n_tasks)
-            elif (RESULTS / "server.json").exists():  # a soak of its own run is as good
-                before = json.loads((RESULTS / "server.json").read_text())
-                found["soak"] = before.get("soak")
             found["alive"] = served.alive
     if asked.dry:
         print(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import time
 from collections import OrderedDict
@@ -12,6 +13,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from api.learnt import Learnt, learn
 from metadb.errors import Busy, MetadbError
@@ -155,6 +158,7 @@ class Fits:
                     now = {name: store.version[name] for name in LEARNT_FROM}
                     if now != version:
                         took_s = self._renew(store)
+                        _give_back()
                         rest_until = time.monotonic() + REST * took_s
                         version = now
                 except Exception:
@@ -226,3 +230,14 @@ class Fits:
             self._known[wanted] = learnt
             if new and len(self._known) > MOST:
                 self._known.popitem(last=False)
+
+
+def _give_back() -> None:
+    """Hand memory that the last fit left free back to the system.
+
+    The allocators keep it, in pieces that the next fit does not quite fill: a server that is
+    written to grew with every fit.
+    """
+    pa.default_memory_pool().release_unused()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc only
+        trim(0)
