@@ -9,9 +9,10 @@ import tempfile
 import uuid
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from importlib.resources import files
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -76,6 +77,7 @@ def connect(
         "memory_limit": memory,
         "temp_directory": str(spill),
         "autoinstall_known_extensions": False,
+        "enable_external_file_cache": False,  # the system keeps files in memory once for all
         "python_enable_replacements": False,  # SQL sees tables, never the caller's variables
         "preserve_insertion_order": False,
     }
@@ -116,7 +118,7 @@ class Snapshot:
         self.version = {name: delta.version() for name, delta in opened.items()}
         self.con = connect(memory)
         _OPEN.add(self)
-        self._views_ready = self._spaces_ready = False
+        self._made, self._making = set[str](), RLock()  # which views there are
         for name, delta in opened.items():
             try:
                 select = reading(self.con, TABLES[name], data_files(delta))
@@ -129,6 +131,16 @@ class Snapshot:
                     f"version {delta.version()} of the table {name} can no longer be read: its "
                     "files are gone, as after compact with keep_days"
                 ) from error
+
+    def beside(self) -> Snapshot:
+        """The same, to be asked by another thread: one SQL engine with one memory limit serves all.
+
+        To open the tables anew takes .2 s with 150 files, and each engine keeps what it read.
+        """
+        other = copy(self)
+        other.con = self.con.cursor()
+        _OPEN.add(other)
+        return other
 
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """The rows that one reading statement answers.
@@ -159,10 +171,12 @@ class Snapshot:
 
     def _make_views(self) -> None:
         """The views of `views.sql`: to bind them takes longer than most questions to the tables."""
-        if not self._views_ready:
+        with self._making:
+            if "views" in self._made:
+                return
             for statement in _statements(files("metadb").joinpath("views.sql").read_text()):
                 self.con.execute(statement.replace("create view", "create or replace view", 1))
-            self._views_ready = True
+            self._made.add("views")
 
     def _only_reads(self, query: str) -> bool:
         statements = self.con.extract_statements(query)
@@ -211,8 +225,12 @@ class Snapshot:
 
     def make_space_views(self) -> None:
         """`space.<name>`: one row a config, one typed column a hyperparameter."""
-        if self._spaces_ready:
-            return
+        with self._making:
+            if "spaces" not in self._made:
+                self._make_space_views()
+                self._made.add("spaces")
+
+    def _make_space_views(self) -> None:
         spaces = self.con.execute("select distinct space from configs order by space").fetchall()
         columns: dict[str, list[tuple[str, str]]] = {space: [] for (space,) in spaces}
         for space, name, kind in self.con.execute(
@@ -241,7 +259,6 @@ class Snapshot:
                 f"create or replace view space.{_name(view)} as select {columns_sql} "
                 f"from configs where space = {_text(space)}"
             )
-        self._spaces_ready = True
 
 
 def _fix(tables: Tables, version: Mapping[str, int]) -> dict[str, DeltaTable]:

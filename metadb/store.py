@@ -84,6 +84,16 @@ class Store:
             for name, version in snapshot.version.items()
         )
 
+    def beside(self) -> Store:
+        """This store as it is now, for another thread to read.
+
+        What is asked of it is asked of one version, by the SQL engine of this one.
+        """
+        snapshot = self.snapshot
+        other = Store(self.path, version=snapshot.version, memory=self._memory, create=False)
+        other._snapshot = snapshot.beside()
+        return other
+
     @property
     def version(self) -> dict[str, int]:
         """Table name to Delta version; `Store(path, version=...)` opens the store as it was."""

@@ -1,49 +1,52 @@
-"""Stores for reading: each is one thread's at a time, opened when first needed."""
+"""The store for reading: one SQL engine, asked by several threads at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, LifoQueue
+from threading import BoundedSemaphore, Lock
 
 from metadb.errors import Busy
 from metadb.store import Store
 
+MEMORY = "400MB"
+"""Memory limit of the engine, for all who ask at once; what needs more spills to disk."""
+
 
 class Readers:
-    """At most `n` open stores, lent to one request each.
+    """The store as it is now, lent to at most `n` requests at once.
 
     Args:
-        wait_s: Seconds to wait for one.
+        wait_s: Seconds to wait for one that is free.
     """
 
     def __init__(self, path: Path, *, n: int, wait_s: float) -> None:
         self.path, self.wait_s = path, wait_s
-        self._idle: LifoQueue[Store | None] = LifoQueue()
-        for _ in range(n):
-            self._idle.put(None)
+        self._free, self._opening = BoundedSemaphore(n), Lock()
+        self._store: Store | None = None
 
     @contextmanager
     def lent(self) -> Iterator[Store]:
-        """A store as it is now.
+        """A store as it is now, and stays while it is lent.
 
         Raises:
             Busy: All were lent for too long.
         """
+        if not self._free.acquire(timeout=self.wait_s):
+            raise Busy("too many queries at once; ask again in a moment")
         try:
-            store = self._idle.get(timeout=self.wait_s)
-        except Empty:
-            raise Busy("too many queries at once; ask again in a moment") from None
-        try:
-            store = store or Store(self.path, create=False)
+            with self._opening:  # once for all, after the store has grown
+                if self._store is None:
+                    self._store = Store(self.path, memory=MEMORY, create=False)
+                store = self._store.beside()
             yield store
         finally:
-            self._idle.put(store)
+            self._free.release()
 
     def close(self) -> None:
-        """Let go of those that are idle."""
-        while not self._idle.empty():
-            store = self._idle.get()
-            if store is not None:
-                store.close()
+        """Let go of the store."""
+        with self._opening:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
