@@ -17,6 +17,7 @@ from api.describing import describe, describe_file, metafeatures, shared_groups
 from api.evaluating import evaluate
 from api.explaining import explain
 from api.fewshot.commands import fewshot
+from api.fewshot.models import models
 from api.filling import ingest
 from api.importance import importance
 from api.predicting import predict
@@ -59,6 +60,7 @@ app.command(tune)
 app.command(predict)
 app.command(serve)
 app.command(fewshot)
+app.command(models)
 
 
 @app.command

@@ -82,7 +82,7 @@ class Adding:
         self, con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, cursor: str | None
     ) -> None:
         table = TABLES[name]
-        if name in FACTS:
+        if name in (*FACTS, "models"):
             for relation, columns in _KNOWN.items():
                 con.register(f"known_{relation}", self._now(con, relation, columns))
         for first in range(0, max(1, rows.num_rows), _BATCH):

@@ -83,6 +83,13 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("task not in (select task from known_tasks)", "unknown task"),
         (_PARTED.format("name || extractor"), _PART_REASON),
     ),
+    "models": (
+        ("not regexp_full_match(model, '[0-9a-f]{64}')", "model not a SHA-256"),
+        ("task not in (select task from known_tasks)", "unknown task"),
+        ("config not in (select config from known_configs)", "unknown config, or one turned away"),
+        ("metric not in (select metric from known_metrics)", "unknown metric"),
+        ("not isfinite(value)", "score is NaN or infinite"),
+    ),
 }
 
 

@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 _REFERRED: dict[str, tuple[tuple[str, str, str], ...]] = {
     "evaluations": (),
     "metafeatures": (),
-    "configs": (("evaluations", "config", "config"),),
-    "tasks": (("evaluations", "task", "task"), ("metafeatures", "task", "task")),
-    "metrics": (("evaluations", "metric", "metric"),),
+    "models": (),
+    "configs": (("evaluations", "config", "config"), ("models", "config", "config")),
+    "tasks": (
+        ("evaluations", "task", "task"),
+        ("metafeatures", "task", "task"),
+        ("models", "task", "task"),
+    ),
+    "metrics": (("evaluations", "metric", "metric"), ("models", "metric", "metric")),
     "spaces": (("configs", "space", "name"),),
     "flows": (("evaluations", "flow", "flow"), ("configs", "flow", "flow")),
     "datasets": (("tasks", "dataset", "dataset"),),
@@ -67,6 +72,7 @@ def forget(tables: Tables, snapshot: Callable[[], Snapshot], load: str) -> dict[
         select s.sighting, null from sightings s join (
             select evaluation as key, load from evaluations
             union all select metafeature, load from metafeatures
+            union all select model, load from models
             union all select config, load from configs
             union all select task, load from tasks
             union all select dataset, load from datasets

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema number this metadb writes; a store with a larger one is refused."""
 
 
@@ -246,6 +246,34 @@ _TABLES = (
         ),
     ),
     Table(
+        "models",
+        "What was trained to start from: weights, what they were trained on, how good they were.",
+        key="model",
+        identity=("model",),
+        content=("task", "config"),
+        columns=(
+            Column(
+                "model",
+                _text,
+                "SHA-256 of the weights, which lie in the store as `models/<model>.safetensors`.",
+                True,
+            ),
+            Column("task", _text, "`tasks.task`: what it was trained for and judged by.", True),
+            Column("config", _text, "`configs.config`: the settings it was trained with.", True),
+            Column("learner", _text, "Name of the learner, e.g. `maml`.", True),
+            Column("trained_on", _texts, "The groups of classes it was trained on."),
+            Column("metric", _text, "`metrics.metric`: of `value`.", True),
+            Column("value", _number, "How good it was on `task`, in the metric's own direction."),
+            Column("half_width", _number, "Half the width of the 95 % interval of `value`."),
+            Column("steps", _int, "Steps it was trained."),
+            Column("cost_s", _number, "Seconds that the training took."),
+            Column("about", _text, "JSON: all that is needed to build it again.", True),
+            Column("size_bytes", _int, "Size of the weights.", True),
+            _load(),
+        ),
+        since=3,
+    ),
+    Table(
         "loads",
         "Every filling of the store: where it came from, what it brought, what was turned away.",
         key="load",
@@ -358,6 +386,7 @@ WRITE_ORDER = (
     "configs",
     "metafeatures",
     "evaluations",
+    "models",
     "sightings",
     "recommendations",
 )

@@ -332,6 +332,10 @@ class Store:
             saved[name] = before - len(self._tables.open(name).file_uris())
             if keep_days is not None:
                 self._tables.vacuum(name, keep_days)
+        if keep_days is not None:
+            from metadb.models import sweep
+
+            sweep(self, keep_days)
         return saved
 
     # -- recording ----------------------------------------------------------------------------

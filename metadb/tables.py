@@ -41,7 +41,10 @@ _KEEP_HISTORY = {
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
-_OURS = {"tables", "journal", "cache", "generations", "metadb.lock", "metadb.json", "metadb.part"}
+_OURS = {
+    "tables", "journal", "cache", "generations", "models",
+    "metadb.lock", "metadb.json", "metadb.part",
+}  # fmt: skip
 _IMPOSSIBLE = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 _FIRST_PID: list[int] = []
 

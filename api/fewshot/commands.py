@@ -43,14 +43,15 @@ def train(
     episodes: int = 600,
     every: int = 100,
     device: str = "cpu",
+    start: str | None = None,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("fewshot-model"),
     seed: int = 0,
     common: Common = COMMON,
 ) -> int:
     """Train a few-shot learner and judge it on classes that it never met.
 
-    The score is recorded in the store as an evaluation of the learner's configuration. Stopped
-    anywhere, the same command goes on from its last look.
+    The score is recorded in the store as an evaluation of the learner's configuration, the weights
+    are kept as one of its models. Stopped anywhere, the same command goes on from its last look.
 
     Parameters
     ----------
@@ -81,6 +82,8 @@ def train(
         Steps between two looks at unseen training tasks, each kept as a checkpoint.
     device
         Where it learns, for example cuda.
+    start
+        A model of the store to begin with, by the first digits of its id (see metadb models).
     out
         A folder for the weights and the report.
     seed
@@ -108,6 +111,8 @@ def train(
         "tasks": tasks, "steps": steps, "size": size,
     }  # fmt: skip
     made = _built(about, sources, device)
+    if start is not None:
+        about |= {"start": _begin(made, start, common)}
     with progress("steps", quiet=common.quiet or common.json) as heard:
         looks = go_on(
             made, sources.train, steps=steps, tasks=tasks, seed=seed, validation=sources.train,
@@ -122,21 +127,23 @@ def train(
     decides = (sorted(about.items()), episodes)  # judged by more tasks it is another evaluation
     run = f"fewshot-{blake2b(repr(decides).encode(), digest_size=6).hexdigest()}"
     with opened(common, create=True) as store:
-        task = record(store, about, scores, looks, run)
+        task, model = record(
+            store, about, made, scores, looks, described=sources.described, run=run
+        )
     (out / REPORT).write_text(report(about, looks, scores))
     answer = about | {
         "metric": scores.metric, "value": scores.mean, "half_width": scores.half_width,
-        "episodes": episodes, "task": task, "taken": looks[-1].step if looks else 0,
+        "episodes": episodes, "task": task, "model": model, "taken": looks[-1].step if looks else 0,
         "weights": str(out / WEIGHTS), "report": str(out / REPORT),
     }  # fmt: skip
     _say(answer, common)
-    remark(common, f"weights and report are in {out}")
+    remark(common, f"weights and report are in {out}; the store has them as {(model or '-')[:12]}")
     return EXIT_OK
 
 
 @fewshot.command
 def evaluate(
-    model: Path,
+    model: str,
     data: str,
     *,
     ways: int | None = None,
@@ -154,7 +161,7 @@ def evaluate(
     Parameters
     ----------
     model
-        The folder that training made.
+        The folder that training made, or the first digits of the id of a model of the store.
     data
         As in training: the same data, or other.
     ways, shots, queries
@@ -173,15 +180,22 @@ def evaluate(
         Of the tasks.
     """
     from api.fewshot.sources import read_tested
+    from metadb.models import is_id, model_of
     from optimizers.fewshot.evaluation import evaluate as judge
     from optimizers.fewshot.weights import put, read_tensors
 
     if episodes < 2:
         raise WrongUsage(f"--episodes is {episodes}; give 2 or more")
-    tensors, found = read_tensors(model / WEIGHTS)
-    about = found.get("about")
-    if not isinstance(about, dict) or "learner" not in about:
-        raise MalformedFile(f"{model / WEIGHTS} was not made by metadb fewshot train")
+    if is_id(model) and not Path(model).is_dir():
+        with opened(common) as store:
+            known = model_of(store, model)
+        tensors, _ = read_tensors(known.weights, expected_sha256=known.id)
+        about = dict(known.about)
+    else:
+        tensors, found = read_tensors(Path(model) / WEIGHTS)
+        about = found.get("about", {})
+        if not isinstance(about, dict) or "learner" not in about:
+            raise MalformedFile(f"{Path(model) / WEIGHTS} was not made by metadb fewshot train")
     tested = read_tested(data, about, ways=ways, shots=shots, queries=queries, test=test)
     made = _built(about, tested, device)
     put(made, tensors)
@@ -198,6 +212,18 @@ def evaluate(
         common,
     )  # fmt: skip
     return EXIT_OK
+
+
+def _begin(made: FewShotLearner, start: str, common: Common) -> str:
+    """Give a learner the weights of a model of the store; returns the model's id."""
+    from metadb.models import model_of
+    from optimizers.fewshot.weights import put, read_tensors
+
+    with opened(common) as store:
+        known = model_of(store, start)
+    tensors, _ = read_tensors(known.weights, expected_sha256=known.id)
+    put(made, tensors)
+    return known.id
 
 
 def _built(about: Mapping[str, Any], sources: Sources, device: str) -> FewShotLearner:

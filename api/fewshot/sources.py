@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ class Sources:
         ways: Classes of a task; None for a regression.
         classes: All classes that are trained on.
         width: Of the network, where none is given.
+        described: Meta-features of the classes to judge by.
         about: The data and the task, as a checkpoint and the store remember them.
     """
 
@@ -40,6 +42,7 @@ class Sources:
     classes: int | None
     width: int
     about: dict[str, Any]
+    described: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_sources(
@@ -64,13 +67,16 @@ def read_sources(
         from optimizers.fewshot.sinusoid import Sinusoids
 
         drawn = Sinusoids(shots=shots, queries=queries)
-        about = {"data": data, "shots": shots, "queries": queries}
+        about = {"data": data, "shape": [1], "shots": shots, "queries": queries}
         return Sources(drawn, drawn, (1,), None, None, 40, about)
-    labelled = _labelled(data, size)
+    from optimizers.fewshot.describing import describe
+
+    labelled = labelled_of(data, size)
     tested, trained = parted(labelled, test, seed)
     train = trained.ways(ways, shots=shots, queries=queries, turns=turns)
     about = {
-        "data": Path(data).name, "content": _content(labelled), "ways": ways, "shots": shots,
+        "data": Path(data).name, "content": _content(labelled),
+        "shape": list(labelled.x.shape[1:]), "ways": ways, "shots": shots,
         "queries": queries, "turns": turns, "trained": list(dict.fromkeys(trained.groups)),
         "tested": list(dict.fromkeys(tested.groups)), "classes": train.classes,
     }  # fmt: skip
@@ -82,6 +88,7 @@ def read_sources(
         train.classes,
         64 if labelled.x.dim() == 4 else 40,
         about,
+        describe(tested.x, tested.y),
     )
 
 
@@ -110,7 +117,7 @@ def read_tested(
         return read_sources(
             data, ways=2, shots=shots, queries=queries, turns=1, test=None, size=1, seed=0
         )
-    labelled = _labelled(data, about["size"])
+    labelled = labelled_of(data, about["size"])
     same = _content(labelled) == about["content"]
     named = set(about["tested"]) if same else set(labelled.groups)
     if test is not None:
@@ -180,7 +187,8 @@ def config_of(space: ConfigurationSpace, text: str | None) -> Config:
     return config
 
 
-def _labelled(data: str, size: int) -> Labelled:
+def labelled_of(data: str, size: int) -> Labelled:
+    """The inputs and classes that `data` names: a file, a folder or `digits`."""
     from optimizers.fewshot.labelled import digits, read
 
     if data == "digits":

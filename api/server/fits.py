@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import time
 from collections import OrderedDict
@@ -14,9 +13,8 @@ from queue import Empty, Queue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from api.learnt import Learnt, learn
+from api.server.background import RESTS, give_back
 from metadb.errors import Busy, MetadbError
 from metadb.records import Task
 from metadb.store import Store
@@ -33,9 +31,6 @@ MOST_WAITING = 16
 
 LOOK_S = 1.0
 """So often is looked whether the store has grown."""
-
-REST = 3.0
-"""After fitting anew it rests so many times as long: fitting takes a quarter of the time."""
 
 SHORT = 10
 """A short answer has so many configurations at most."""
@@ -158,8 +153,8 @@ class Fits:
                     now = {name: store.version[name] for name in LEARNT_FROM}
                     if now != version:
                         took_s = self._renew(store)
-                        _give_back()
-                        rest_until = time.monotonic() + REST * took_s
+                        give_back()
+                        rest_until = time.monotonic() + RESTS * took_s
                         version = now
                 except Exception:
                     log.exception("the store could not be looked at")
@@ -230,14 +225,3 @@ class Fits:
             self._known[wanted] = learnt
             if new and len(self._known) > MOST:
                 self._known.popitem(last=False)
-
-
-def _give_back() -> None:
-    """Hand memory that the last fit left free back to the system.
-
-    The allocators keep it, in pieces that the next fit does not quite fill: a server that is
-    written to grew with every fit.
-    """
-    pa.default_memory_pool().release_unused()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc only
-        trim(0)

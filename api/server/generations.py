@@ -9,6 +9,7 @@ from threading import Event, Lock, Thread
 
 from api.guarded_process import Limits
 from api.guarded_sql import GuardedSql
+from api.server.background import RESTS, give_back
 from metadb.errors import Busy, MetadbError, NotFound
 from metadb.generation import newest, write
 from metadb.store import Store
@@ -18,9 +19,6 @@ FOLDER = "generations"
 
 LOOK_S = 1.0
 """So often is looked whether the store has grown."""
-
-REST = 3.0
-"""After making a generation it rests so many times as long."""
 
 FAILED_S = 30.0
 """After one that could not be made it rests so long."""
@@ -92,7 +90,8 @@ class Generations:
                 try:
                     if self._behind(store):
                         write(store.snapshot, self.folder)
-                    rest_s = max(LOOK_S, REST * (time.monotonic() - start))
+                        give_back()
+                    rest_s = max(LOOK_S, RESTS * (time.monotonic() - start))
                 except (MetadbError, OSError):
                     log.exception("no generation of the store could be made")
                     rest_s = FAILED_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
@@ -12,6 +13,7 @@ from queue import Queue
 from threading import Event, Lock, Thread
 from typing import Any
 
+from api.server.background import RESTS, give_back
 from metadb.errors import Busy, MetadbError
 from metadb.store import Store
 
@@ -28,16 +30,18 @@ log = logging.getLogger("metadb.server")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding and the store version that it is of."""
+    """A finding, the store version that it is of, and until when it will do (monotonic seconds)."""
 
     value: Any
     version: dict[str, int]
+    until: float
 
 
 class Findings:
     """Makes one finding after another in a thread of its own.
 
-    Where the store has grown since, the older finding is shown while a new one is made.
+    Where the store has grown since, the older finding is shown while a new one is made, and before
+    one is made that took long the last time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +68,8 @@ class Findings:
             known = self._known.get(key)
             if known is not None:
                 self._known.move_to_end(key)
-                if version is None or known.version == version:
+                fresh = version is None or known.version == version
+                if fresh or time.monotonic() < known.until:
                     return known.value
             try:
                 future = self._future(key, make)
@@ -115,6 +120,7 @@ class Findings:
 
     def _make(self, store: Store, key: Hashable, make: Make) -> None:
         future = self._asked[key]
+        start = time.monotonic()
         try:
             version = store.version
             value = make(store)
@@ -128,9 +134,11 @@ class Findings:
                 future.set_exception(error)
             return
         with self._lock:
-            self._known[key] = Found(value, version)
+            rest_s = RESTS * (time.monotonic() - start)
+            self._known[key] = Found(value, version, time.monotonic() + rest_s)
             if len(self._known) > MOST:
                 self._known.popitem(last=False)
             self._asked.pop(key)
         if not future.cancelled():
             future.set_result(value)
+        give_back()

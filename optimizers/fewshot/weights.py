@@ -20,10 +20,15 @@ ABOUT = "about"
 """Where a file's own description stands in its header."""
 
 
+def packed(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
+    """Named tensors with a description, as the content of a safetensors file."""
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    return bytes(save(plain, metadata={ABOUT: json.dumps(dict(about), sort_keys=True)}))
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
     """Write named tensors with a description, whole or not at all; returns the file's SHA-256."""
-    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    content = save(plain, metadata={ABOUT: json.dumps(dict(about), sort_keys=True)})
+    content = packed(tensors, about)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
