@@ -18,7 +18,11 @@ SCHEMA = 3
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Arrow type and what it holds; `required` ones may not be null."""
+    """One column: its Arrow type and what it holds; `required` ones may not be null.
+
+    Args:
+        since: The schema number that brought it, where it is younger than its table.
+    """
 
     name: str
     type: pa.DataType

@@ -279,10 +279,10 @@ def _fix(tables: Tables, version: Mapping[str, int]) -> dict[str, DeltaTable]:
 
 def reading(con: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
     """The select over a table's files; a column that all of them are too old for is null."""
-    there = {c.name for c in table.columns if c.since == 1} if paths else set()
+    there = {c.name for c in table.columns if c.since <= table.since} if paths else set()
     source = "(select 1 where false)"
     if paths:
-        younger = any(c.since > 1 for c in table.columns)
+        younger = any(c.since > table.since for c in table.columns)
         listed = ", ".join(map(_text, paths))
         source = f"read_parquet([{listed}]{', union_by_name = true' if younger else ''})"
         if younger:

@@ -57,7 +57,9 @@ def train(
     ----------
     data
         A zip or a folder of images (alphabet/character/image.png), an .npz file with arrays x and
-        y, `digits` (scikit-learn's), or `sinusoid` (curves to regress).
+        y, a folder of tables (a task tells classes of one of them apart by its rows), `digits`
+        (scikit-learn's), `sinusoid` (curves to regress), or `store:SPACE` (what configurations of a
+        space reach on a task of the store, to be regressed from a few).
     learner
         Any of metadb's, see docs/fewshot.md.
     ways, shots, queries
@@ -65,7 +67,8 @@ def train(
     turns
         4: each quarter turn of an image is a class of its own in training.
     test
-        Groups of classes (alphabets, say) to judge by, with commas between; default: 40 % of them.
+        Groups of classes (alphabets, tables; tasks of the store) to judge by, with commas between;
+        default: 40 % of them.
     steps, time
         Outer steps in all; or until so many seconds of training have passed.
     tasks
@@ -104,8 +107,9 @@ def train(
             raise WrongUsage(f"{name} is {given}; give {least} or more")
     config = config_of(space_of(learner), set)
     sources = read_sources(
-        data, ways=ways, shots=shots, queries=queries, turns=turns, test=test, size=size, seed=seed
-    )
+        data, ways=ways, shots=shots, queries=queries, turns=turns, test=test, size=size, seed=seed,
+        store=common.store,
+    )  # fmt: skip
     about = sources.about | {
         "learner": learner, "config": config, "width": width or sources.width, "seed": seed,
         "tasks": tasks, "steps": steps, "size": size,
@@ -196,7 +200,9 @@ def evaluate(
         about = found.get("about", {})
         if not isinstance(about, dict) or "learner" not in about:
             raise MalformedFile(f"{Path(model) / WEIGHTS} was not made by metadb fewshot train")
-    tested = read_tested(data, about, ways=ways, shots=shots, queries=queries, test=test)
+    tested = read_tested(
+        data, about, ways=ways, shots=shots, queries=queries, test=test, store=common.store
+    )
     made = _built(about, tested, device)
     put(made, tensors)
     with progress("tasks", quiet=common.quiet or common.json) as heard:

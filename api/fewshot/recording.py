@@ -23,7 +23,7 @@ def task_of(about: Mapping[str, Any], described: Mapping[str, float]) -> Task:
     The same data, classes to judge by, ways, shots and queries are the same task.
     """
     if "content" not in about:
-        native = f"sinusoid/{about['shots']}-shot"
+        native = f"{about['data'].replace(':', '/')}/{about['shots']}-shot"
         return Task(f"fewshot:{native}", kind="few_shot", name=native.replace("/", " "))
     decides = (about["content"], sorted(about["tested"]), about["queries"])
     digest = blake2b(repr(decides).encode(), digest_size=6).hexdigest()

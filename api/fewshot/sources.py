@@ -8,7 +8,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metadb.errors import WrongUsage
+import numpy as np
+
+from metadb.errors import NotFound, WrongUsage
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from metadb.records import Config
     from optimizers.fewshot.episode import Source
     from optimizers.fewshot.labelled import Labelled
+
+STORE = "store:"
+"""Before the name of a space: what configurations of it reached on the tasks of the store."""
 
 TESTED = 0.4
 """So large a share of the groups of classes is kept to judge by, where none are named."""
@@ -55,11 +60,15 @@ def read_sources(
     test: str | None,
     size: int,
     seed: int,
+    store: Path,
 ) -> Sources:
     """The episodes that a command asks for; see `metadb fewshot train --help`.
 
+    Args:
+        store: Where `store:SPACE` is looked for.
+
     Raises:
-        NotFound: No such file, or no such group of classes.
+        NotFound: No such file, space, or group of classes.
         MalformedFile: A file that cannot be read.
         WrongUsage: More ways than classes, too few examples, groups that cannot be parted.
     """
@@ -69,11 +78,15 @@ def read_sources(
         drawn = Sinusoids(shots=shots, queries=queries)
         about = {"data": data, "shape": [1], "shots": shots, "queries": queries}
         return Sources(drawn, drawn, (1,), None, None, 40, about)
+    if data.startswith(STORE):
+        return _responses(data, shots=shots, queries=queries, test=test, seed=seed, store=store)
     from optimizers.fewshot.describing import describe
 
-    labelled = labelled_of(data, size)
+    labelled, within = labelled_of(data, size), _is_tables(data)
+    if within:  # a rare class of a table is no reason to do without the table
+        labelled = labelled.with_at_least(shots + queries)
     tested, trained = parted(labelled, test, seed)
-    train = trained.ways(ways, shots=shots, queries=queries, turns=turns)
+    train = trained.ways(ways, shots=shots, queries=queries, turns=turns, within=within)
     about = {
         "data": Path(data).name, "content": _content(labelled),
         "shape": list(labelled.x.shape[1:]), "ways": ways, "shots": shots,
@@ -82,7 +95,7 @@ def read_sources(
     }  # fmt: skip
     return Sources(
         train,
-        tested.ways(ways, shots=shots, queries=queries),
+        tested.ways(ways, shots=shots, queries=queries, within=within),
         tuple(labelled.x.shape[1:]),
         ways,
         train.classes,
@@ -100,6 +113,7 @@ def read_tested(
     shots: int | None,
     queries: int,
     test: str | None,
+    store: Path,
 ) -> Sources:
     """Episodes to judge a trained learner by; `about` is what its training remembers.
 
@@ -109,14 +123,15 @@ def read_tested(
     from optimizers.fewshot import EMBEDDERS
 
     shots = shots or about["shots"]
-    if data == "sinusoid" or "content" not in about:
-        if data != "sinusoid" or "content" in about:
+    if "content" not in about:  # numbers are regressed
+        if data != about["data"]:
             raise WrongUsage(
                 f"this learner was trained on {about['data']}, which {data} is not like"
             )
         return read_sources(
-            data, ways=2, shots=shots, queries=queries, turns=1, test=None, size=1, seed=0
-        )
+            data, ways=2, shots=shots, queries=queries, turns=1,
+            test=test or ",".join(about.get("tested", ())) or None, size=1, seed=0, store=store,
+        )  # fmt: skip
     labelled = labelled_of(data, about["size"])
     same = _content(labelled) == about["content"]
     named = set(about["tested"]) if same else set(labelled.groups)
@@ -126,13 +141,15 @@ def read_tested(
         raise WrongUsage(
             f"{met[0]!r} was trained on; judge by others: {', '.join(about['tested'])}"
         )
-    tested, ways = labelled.only(named), ways or about["ways"]
+    tested, ways, within = labelled.only(named), ways or about["ways"], _is_tables(data)
+    if within:
+        tested = tested.with_at_least(shots + queries)
     if ways != about["ways"] and about["learner"] not in EMBEDDERS:
         raise WrongUsage(
             f"{about['learner']} was trained for {about['ways']} ways, and its last layer has no "
             f"others; train it with --ways {ways}, or judge an embedding"
         )
-    drawn = tested.ways(ways, shots=shots, queries=queries)
+    drawn = tested.ways(ways, shots=shots, queries=queries, within=within)
     return Sources(
         drawn,
         drawn,
@@ -143,6 +160,32 @@ def read_tested(
         {"data": Path(data).name, "ways": ways, "shots": shots, "queries": queries,
          "tested": list(dict.fromkeys(tested.groups))},
     )  # fmt: skip
+
+
+def _responses(
+    data: str, *, shots: int, queries: int, test: str | None, seed: int, store: Path
+) -> Sources:
+    """Tasks of a space of the store; those to judge by are whole tasks, and no other is."""
+    from metadb.store import Store
+    from optimizers.fewshot.responses import Responses
+
+    with Store(store, create=False) as opened:
+        history = opened.history(data.removeprefix(STORE))
+    tasks = list(history.tasks)
+    if unknown := sorted((named := _names(test or "")) - set(tasks)):
+        raise NotFound(f"no task {unknown[0]!r} of this space; --test names tasks, commas between")
+    if not named:
+        order = np.random.default_rng(seed).permutation(len(tasks))
+        named = {tasks[i] for i in order[: max(1, round(TESTED * len(tasks)))]}
+    trained = [task for task in tasks if task not in named]
+    train = Responses.of(history, trained, shots=shots, queries=queries)
+    tested = Responses.of(history, sorted(named), shots=shots, queries=queries, like=train)
+    width = history.configs.x.shape[1]
+    about = {
+        "data": data, "metric": history.metric, "shape": [width], "shots": shots,
+        "queries": queries, "trained": list(train.names), "tested": list(tested.names),
+    }  # fmt: skip
+    return Sources(train, tested, (width,), None, None, 40, about)
 
 
 def parted(labelled: Labelled, test: str | None, seed: int) -> tuple[Labelled, Labelled]:
@@ -190,7 +233,10 @@ def config_of(space: ConfigurationSpace, text: str | None) -> Config:
 def labelled_of(data: str, size: int) -> Labelled:
     """The inputs and classes that `data` names: a file, a folder or `digits`."""
     from optimizers.fewshot.labelled import digits, read
+    from optimizers.fewshot.tabular import read_tables
 
+    if _is_tables(data):
+        return read_tables(Path(data))
     if data == "digits":
         return digits(max(16, size))
     return read(Path(data), size=size)
@@ -202,3 +248,9 @@ def _content(labelled: Labelled) -> str:
     digest.update(labelled.y.numpy().tobytes())
     digest.update("\x1f".join(labelled.names).encode())
     return digest.hexdigest()
+
+
+def _is_tables(data: str) -> bool:
+    from optimizers.fewshot.tabular import is_tables
+
+    return is_tables(Path(data))

@@ -48,7 +48,9 @@ class Labelled:
         if unknown := sorted(wanted - set(self.groups)):
             known = ", ".join(dict.fromkeys(self.groups))
             raise NotFound(f"no group of classes {unknown[0]!r}; there are {known}")
-        kept = [c for c, group in enumerate(self.groups) if group in wanted]
+        return self._with([c for c, group in enumerate(self.groups) if group in wanted])
+
+    def _with(self, kept: list[int]) -> Labelled:
         number = torch.full((len(self.names),), -1)
         number[kept] = torch.arange(len(kept))
         rows = number[self.y] >= 0
@@ -81,15 +83,31 @@ class Labelled:
         tested = {groups[i] for i in order[:count]}
         return self.only(g for g in groups if g not in tested), self.only(tested)
 
-    def ways(self, ways: int = 5, *, shots: int = 1, queries: int = 15, turns: int = 1) -> Ways:
-        """Episodes of these classes."""
+    def with_at_least(self, n: int) -> Labelled:
+        """Only the classes that have so many examples."""
+        enough = torch.bincount(self.y, minlength=len(self.names)) >= n
+        return self._with(torch.nonzero(enough)[:, 0].tolist())
+
+    def ways(
+        self,
+        ways: int = 5,
+        *,
+        shots: int = 1,
+        queries: int = 15,
+        turns: int = 1,
+        within: bool = False,
+    ) -> Ways:
+        """Episodes of these classes; `within`: those of a task are all of one group."""
         return Ways(
-            self.x, self.y, self.names, ways=ways, shots=shots, queries=queries, turns=turns
-        )
+            self.x, self.y, self.names, ways=ways, shots=shots, queries=queries, turns=turns,
+            within=self.groups if within else None,
+        )  # fmt: skip
 
 
 def of_arrays(x: np.ndarray, y: np.ndarray, *, groups: Sequence[str] | None = None) -> Labelled:
     """Inputs (n, ...) and their classes (n,), whatever these are called; `groups` one a class.
+
+    Inputs (n, height, width) are images of one channel.
 
     Raises:
         WrongUsage: Not as many classes as inputs, or inputs that are not finite numbers.
@@ -103,6 +121,7 @@ def of_arrays(x: np.ndarray, y: np.ndarray, *, groups: Sequence[str] | None = No
         x = x.astype(np.float32)
         if not np.isfinite(x).all():
             raise WrongUsage("some inputs are not finite numbers; fill or drop them first")
+    x = x[:, None] if x.ndim == 3 else x
     values, number = np.unique(y, return_inverse=True)
     names = tuple(str(v) for v in values)
     return Labelled(

@@ -22,6 +22,7 @@ class Ways:
         names: Of the classes.
         ways: Classes of a task.
         shots, queries: Examples of each class in the support, and to be judged by.
+        within: The group of each class, where all classes of a task are to be of one; else None.
         turns: Quarter turns: 4 makes of each class of images four, one for each; 1 leaves them.
         dtype: Of the inputs that are drawn.
 
@@ -39,6 +40,7 @@ class Ways:
     queries: int = 15
     turns: int = 1
     dtype: torch.dtype = torch.float32
+    within: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         classes, counts = len(self.names), self._counts
@@ -52,6 +54,8 @@ class Ways:
                 f"{self.ways} ways cannot be drawn from {classes * self.turns} classes; there are "
                 f"{classes} in the data{' and four turns of each' if self.turns > 1 else ''}"
             )
+        if self.within is not None and not len(self._groups[1]):
+            raise WrongUsage(f"no group has {self.ways} classes to tell apart")
         needed, least = self.shots + self.queries, int(counts.min())
         if min(self.shots, self.queries) < 1 or least < needed:
             few = self.names[int(counts.argmin())]
@@ -73,6 +77,10 @@ class Ways:
         """So many tasks; classes without repetition within a task, examples too."""
         place, own = rng.device, self._on(rng.device)
         drawn = torch.rand(tasks, self.classes, generator=rng, device=place)
+        if self.within is not None:
+            of, enough = (t.to(place) for t in self._groups)
+            chosen = torch.randint(len(enough), (tasks, 1), generator=rng, device=place)
+            drawn = drawn.where(of == enough[chosen], -1.0)
         classes = drawn.topk(self.ways, dim=1).indices  # (tasks, ways)
         letters, turns = classes // self.turns, classes % self.turns
         counts, starts = own.counts[letters], own.starts[letters]
@@ -93,6 +101,13 @@ class Ways:
     @cached_property
     def _counts(self) -> Tensor:
         return torch.bincount(self.y, minlength=len(self.names))
+
+    @cached_property
+    def _groups(self) -> tuple[Tensor, Tensor]:
+        """The group of each class that can be drawn, and the groups that have enough of them."""
+        names = {group: nth for nth, group in enumerate(dict.fromkeys(self.within or ()))}
+        of = torch.tensor([names[g] for g in self.within or ()]).repeat_interleave(self.turns)
+        return of, torch.nonzero(torch.bincount(of, minlength=1) >= self.ways)[:, 0]
 
     @cached_property
     def _places(self) -> dict[str, _Sorted]:

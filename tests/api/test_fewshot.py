@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from api.cli import main
+from metadb.records import Task
 from metadb.store import Store
 
 SMALL = {
@@ -17,9 +19,10 @@ SMALL = {
 
 def train(tmp_path, data="digits", **words):
     given = SMALL | {f"--{name}": value for name, value in words.items()}
+    given = {"--out": str(tmp_path / "model")} | given
     return main(
         ["fewshot", "train", data, *(w for pair in given.items() for w in pair), "--json",
-         "--store", str(tmp_path / "store"), "--out", str(tmp_path / "model")]
+         "--store", str(tmp_path / "store")]
     )  # fmt: skip
 
 
@@ -110,3 +113,74 @@ def test_judged_by_more_tasks_it_is_another_evaluation(tmp_path):
     assert train(tmp_path, episodes="30") == 0
     with Store(tmp_path / "store") as store:
         assert store.sql("select count(*) as n from evaluations").column("n") == [2]
+
+
+def test_what_was_trained_is_kept_listed_ranked_and_begun_with(tmp_path, capsys):
+    store = ["--store", str(tmp_path / "store")]
+    assert train(tmp_path, learner="fomaml", set="steps=1") == 0
+    model = json.loads(capsys.readouterr().out)["model"]
+    assert train(tmp_path, learner="scratch", out=str(tmp_path / "scratch")) == 0
+    assert json.loads(capsys.readouterr().out)["model"] is None  # nothing was learnt
+    assert main(["models", *store]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{model[:12]}  fomaml: accuracy 0.")
+    x = np.random.default_rng(0).integers(0, 255, (6, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "new.npz", x=x, y=np.arange(6) % 2)
+    assert main(["models", "--for", str(tmp_path / "new.npz"), "--json", *store]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["models"]
+    assert (found["model"], found["judged"]) == (model, 6)
+    assert 0 < found["likeness"] < 1
+    words = ["fewshot", "evaluate", model[:8], "digits", "--queries", "4", "--episodes", "20"]
+    assert main([*words, *store]) == 0
+    assert "fomaml: accuracy" in capsys.readouterr().out
+    assert (
+        train(tmp_path, learner="fomaml", set="steps=1", start=model[:8], out=str(tmp_path / "b"))
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out)["start"] == model
+    weights = tmp_path / "store" / "models" / f"{model}.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    assert main([*words, "--json", *store]) == 1
+    assert "is not the file that was trained" in capsys.readouterr().out
+
+
+def test_no_model_fits_a_task_of_other_inputs(tmp_path, capsys):
+    assert train(tmp_path) == 0
+    np.savez(tmp_path / "rows.npz", x=np.random.default_rng(0).random((6, 3)), y=np.arange(6) % 2)
+    words = ["models", "--for", str(tmp_path / "rows.npz"), "--store", str(tmp_path / "store")]
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 1
+    assert "none of the 1 models" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_the_stores_own_tasks_are_regressed(tmp_path, capsys):
+    with Store(tmp_path / "store") as store:
+        for task in range(4):
+            for c in range(8):
+                store.record(
+                    Task(f"t:{task}"), {"c": c}, space="s", metric="rmse", value=1.0 * task + c
+                )
+    words = {"learner": "fomaml", "shots": "2", "set": "steps=1"}
+    assert train(tmp_path, "store:s", **words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["metric"] == "mse"
+    assert not set(found["trained"]) & set(found["tested"])
+    assert found["task"] == "fewshot:store/s/2-shot"
+    words = ["fewshot", "evaluate", str(tmp_path / "model"), "store:s", "--queries", "4"]
+    assert main([*words, "--episodes", "20", "--store", str(tmp_path / "store")]) == 0
+    assert "fomaml: mse" in capsys.readouterr().out
+    assert train(tmp_path, "store:none", learner="fomaml", out=str(tmp_path / "other")) == 1
+    assert "no space 'none'" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_a_folder_of_tables_is_told_apart(tmp_path, capsys):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for n in range(3):
+        rows = ["a,b,kind", *(f"{i % 2 + i / 100},{i * n},k{i % 2}" for i in range(30))]
+        (folder / f"t{n}.csv").write_text("\n".join(rows))
+    assert train(tmp_path, str(folder), ways="2") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["trained"]) | set(found["tested"]) == {"t0", "t1", "t2"}
+    assert found["metric"] == "accuracy"
+    assert found["classes"] == 2 * len(found["trained"])
