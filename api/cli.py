@@ -18,6 +18,7 @@ from api.evaluating import evaluate
 from api.explaining import explain
 from api.fewshot.commands import fewshot
 from api.fewshot.models import models
+from api.fewshot.tuning import tune as tune_fewshot
 from api.filling import ingest
 from api.importance import importance
 from api.predicting import predict
@@ -59,6 +60,7 @@ app.command(importance)
 app.command(tune)
 app.command(predict)
 app.command(serve)
+fewshot.command(tune_fewshot, name="tune")
 app.command(fewshot)
 app.command(models)
 

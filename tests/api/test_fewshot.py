@@ -184,3 +184,27 @@ def test_a_folder_of_tables_is_told_apart(tmp_path, capsys):
     assert set(found["trained"]) | set(found["tested"]) == {"t0", "t1", "t2"}
     assert found["metric"] == "accuracy"
     assert found["classes"] == 2 * len(found["trained"])
+
+
+def tune(tmp_path, *more):
+    words = ["fewshot", "tune", "digits", "--learner", "prototypical", "--trials", "3"]
+    words += ["--ways", "3", "--queries", "4", "--size", "16", "--width", "4", "--steps", "2"]
+    return main([*words, "--episodes", "10", "--json", "--store", str(tmp_path / "store"), *more])
+
+
+def test_settings_are_searched_resumed_and_taught_to_the_next_search(tmp_path, capsys):
+    assert tune(tmp_path) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert (first["trials"], first["warm"]) == (3, 0)
+    assert tune(tmp_path) == 0  # nothing is left to do
+    assert json.loads(capsys.readouterr().out) == first
+    with Store(tmp_path / "store") as store:
+        found = store.sql("select value from evaluations where task = ?", [first["task"]])
+        assert len(found) == 3
+        assert max(found.column("value")) == first["value"]
+    assert tune(tmp_path, "--shots", "2", "--optimizer", "random") == 0
+    second = json.loads(capsys.readouterr().out)
+    assert second["task"] != first["task"]
+    assert second["warm"] == 3  # all that the first search tried
+    assert tune(tmp_path, "--optimizer", "luck") == 1
+    assert "no optimizer 'luck'" in json.loads(capsys.readouterr().out)["error"]["message"]
