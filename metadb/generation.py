@@ -16,12 +16,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metadb.errors import MalformedFile, NotFound
 from metadb.schema import TABLES
+from metadb.snapshot import views
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,8 +126,7 @@ def _fill(snapshot: Snapshot, path: Path) -> None:
         for name in TABLES:
             con.execute(f"create table {target}.main.{name} as {_reading('main', name)}")
         con.execute(f"use {target}")  # so that the views in the file name its own tables
-        for statement in _view_statements():
-            name = statement.split()[2]
+        for name, statement in views().items():
             if name in _ROW_BY_ROW:
                 con.execute(statement)
             else:
@@ -152,14 +151,6 @@ def _space_views(con: duckdb.DuckDBPyConnection) -> list[str]:
         "where database_name = 'memory' and schema_name = 'space' order by view_name"
     ).fetchall()
     return ['"' + name.replace('"', '""') + '"' for (name,) in found]
-
-
-def _view_statements() -> Iterator[str]:
-    script = files("metadb").joinpath("views.sql").read_text()
-    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    for part in "\n".join(lines).split(";"):
-        if part.strip():
-            yield part.strip()
 
 
 def _point(folder: Path, made: Generation) -> None:

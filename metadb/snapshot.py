@@ -10,6 +10,7 @@ import uuid
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock, RLock
@@ -42,6 +43,7 @@ _STARTS = re.compile(
     re.IGNORECASE,
 )
 _WRITING_NODE = re.compile(r'"type":"(COPY|INSERT|UPDATE|DELETE|MERGE)\w*_NODE"')
+_WORD = re.compile(r"\w+")
 _SPACE_VIEW = re.compile(r'\bspace"?\s*\.', re.IGNORECASE)
 
 _SQL_TYPES = {
@@ -157,11 +159,12 @@ class Snapshot:
             if _SPACE_VIEW.search(query):
                 self.make_space_views()
             if _CATALOGUE.search(query):
-                self._make_views()
+                self._make_views(views())
             try:
                 return self._answer(query, parameters)
             except duckdb.CatalogException:  # it may name a view
-                self._make_views()
+                named = _words(query)
+                self._make_views(name for name in views() if name in named)
                 return self._answer(query, parameters)
         except duckdb.Error as error:
             raise QueryRefused(_explain(error)) from error
@@ -169,14 +172,18 @@ class Snapshot:
     def _answer(self, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> pa.Table:
         return self.con.sql(query, params=parameters or None).to_arrow_table()
 
-    def _make_views(self) -> None:
-        """The views of `views.sql`: to bind them takes longer than most questions to the tables."""
+    def _make_views(self, names: Iterable[str]) -> None:
+        """Some views of `views.sql`, with those they rest on.
+
+        To bind them all takes longer than most questions to the tables.
+        """
         with self._making:
-            if "views" in self._made:
-                return
-            for statement in _statements(files("metadb").joinpath("views.sql").read_text()):
-                self.con.execute(statement.replace("create view", "create or replace view", 1))
-            self._made.add("views")
+            for name in names:
+                if name not in self._made:
+                    statement = views()[name]
+                    self._make_views(n for n in views() if n != name and n in _words(statement))
+                    self.con.execute(statement.replace("create view", "create or replace view", 1))
+                    self._made.add(name)
 
     def _only_reads(self, query: str) -> bool:
         statements = self.con.extract_statements(query)
@@ -306,9 +313,18 @@ def _shown(names: Iterable[str], *, taken: Iterable[str]) -> dict[str, str]:
     return shown
 
 
-def _statements(script: str) -> list[str]:
+@cache
+def views() -> dict[str, str]:
+    """View name to the statement that creates it; a view stands after those it rests on."""
+    script = files("metadb").joinpath("views.sql").read_text()
     lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    return [part for part in "\n".join(lines).split(";") if part.strip()]
+    statements = [part.strip() for part in "\n".join(lines).split(";") if part.strip()]
+    return {statement.split()[2]: statement for statement in statements}
+
+
+def _words(text: str) -> set[str]:
+    """What may be names in SQL, in lower case."""
+    return {word.lower() for word in _WORD.findall(text)}
 
 
 def _text(value: str) -> str:

@@ -1,0 +1,83 @@
+"""The section of `docs/benchmarks.md` about few-shot learners: accuracy, errors, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.page_sources import grid
+
+TITLES = {"5w1s": "5-way 1-shot", "5w5s": "5-way 5-shot", "20w1s": "20-way 1-shot"}
+PUBLISHED = {  # Li et al. 2017, table 1: 5 and 10 points, one step
+    "maml": (1.13, 0.77),
+    "meta_sgd": (0.90, 0.53),
+}
+
+
+def judged(found: Mapping[str, Any]) -> str:
+    """All rows of characters, then those of sinusoids."""
+    rows = found["rows"]
+    budgets = sorted({r["minutes"] for r in rows if r["row"] in TITLES})
+    parts = [_characters(rows, row, minutes) for row in TITLES for minutes in budgets]
+    return "\n\n".join([p for p in parts if p] + [_sinusoids(rows)])
+
+
+def _characters(rows: Sequence[Mapping[str, Any]], row: str, minutes: float) -> str:
+    own = [r for r in rows if r["row"] == row and r["minutes"] == minutes]
+    if not own:
+        return ""
+    devices = ", ".join(sorted({r["device"] for r in own}))
+    lines = [
+        (
+            f"`{r['learner']}`", _with(r["together"]), _with(r.get("few_apart")),
+            _with(r.get("few_together")), f"{r['steps']:,}", f"{r['together_s']}", r["why"],
+        )
+        for r in sorted(own, key=lambda r: -r["together"][0])
+    ]  # fmt: skip
+    heads = [
+        f"{TITLES[row]}, {minutes:g} minutes of training", "accuracy, 600 tasks",
+        "each query alone, 60 tasks", "the same 60 together", "steps", "s to judge", "",
+    ]  # fmt: skip
+    return f"On {devices}:\n\n{grid(heads, lines)}"
+
+
+def _sinusoids(rows: Sequence[Mapping[str, Any]]) -> str:
+    learners = list(dict.fromkeys(r["learner"] for r in rows if r["row"].startswith("sinusoid")))
+    at = {(r["row"], r["learner"]): r for r in rows}
+    lines = []
+    for name in learners:
+        both = [at.get((f"sinusoid-{points}", name)) for points in (5, 10)]
+        asked = PUBLISHED.get(name)
+        lines.append((
+            f"`{name}`", *(_with(r["together"]) if r else "not run" for r in both),
+            "" if asked is None else f"<= {asked[0]}, {asked[1]}",
+            ", ".join(f"{r['steps']:,}" for r in both if r),
+        ))  # fmt: skip
+    if not lines:
+        return ""
+    return grid(
+        ["sinusoids, 3 minutes of training", "5 points", "10 points", "published", "steps"], lines
+    )
+
+
+def stepped(found: Mapping[str, Any]) -> str:
+    """Seconds of an outer step beside others'."""
+    lines = []
+    for shape, each in found.items():
+        if "tasks" not in shape:
+            continue
+        for name, took in each.items():
+            if isinstance(took, str):
+                lines.append((shape, name, took, "", ""))
+                continue
+            ratio = took["median_s"] / each["metadb"]["median_s"]
+            lines.append((
+                shape, name, f"{took['median_s']:.3f}", f"{took['least_s']:.3f}",
+                "" if name == "metadb" else f"{ratio:.2f}",
+            ))  # fmt: skip
+    heads = ["outer step of second-order MAML", "", "median s", "least s", "of metadb's seconds"]
+    return grid(heads, lines) + f"\n\nLoad average {found['load_average']}."
+
+
+def _with(value: Sequence[float] | None) -> str:
+    return "" if value is None else f"{value[0]:.3f} +- {value[1]:.3f}"
