@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from metadb.errors import Diverged, WrongUsage
+from optimizers.nas.images import Images
 from optimizers.nas.morphisms import Network, Plan, chain, morphed
-
-Images = tuple[Tensor, Tensor]
-"""Images (n, channels, height, width) and the number of the class of each, (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,4 +159,4 @@ def _step(network: Network, validation: Images) -> Step:
     return Step(network.plan, share, sum(p.numel() for p in network.parameters()))
 
 
-__all__ = ["Climb", "Images", "Step", "accuracy", "climb", "fit"]
+__all__ = ["Climb", "Step", "accuracy", "climb", "fit"]
