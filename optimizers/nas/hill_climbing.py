@@ -115,10 +115,10 @@ def fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(descent, steps)
     network.train()
     for _ in range(epochs):
-        for rows in torch.randperm(len(x), generator=rng).to(x.device).split(batch):
+        for rows in torch.split(torch.randperm(len(x), generator=rng).to(x.device), batch):
             loss = nn.functional.cross_entropy(network(x[rows]), y[rows])
             descent.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             descent.step()
             schedule.step()
@@ -129,7 +129,7 @@ def accuracy(network: nn.Module, images: Images, *, batch: int = 512) -> float:
     """The share of images whose class is told; -1 where the network says no finite numbers."""
     x, y = images
     network.eval()
-    said = torch.cat([network(part) for part in x.split(batch)])
+    said = torch.cat([network(part) for part in torch.split(x, batch)])
     return float((said.argmax(1) == y).float().mean()) if bool(said.isfinite().all()) else -1.0
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -51,6 +52,28 @@ def chain(widths: Sequence[int], *, halves: Sequence[int] = ()) -> Plan:
     return tuple(Layer(width, (i,), halves=i + 1 in halves) for i, width in enumerate(widths))
 
 
+class Block(nn.Module):
+    """The weights of one layer.
+
+    Args:
+        into: Channels of all that it reads.
+    """
+
+    def __init__(self, layer: Layer, into: int) -> None:
+        super().__init__()
+        padding = layer.kernel // 2
+        self.convolution = nn.Conv2d(into, layer.width, layer.kernel, padding=padding, bias=False)
+        self.norm = nn.BatchNorm2d(layer.width)
+        self.strength = nn.Parameter(torch.zeros(len(layer.adds)))
+
+    def forward(self, joined: Tensor, added: Sequence[Tensor]) -> Tensor:
+        """(n, into, h, w) to (n, width, h, w)."""
+        h: Tensor = self.norm(self.convolution(joined))
+        for strength, other in zip(self.strength, added, strict=True):
+            h = h + strength * other
+        return torch.relu(h)
+
+
 class Network(nn.Module):
     """A network that can grow: layers of a plan, mean over the image, a linear head.
 
@@ -66,26 +89,21 @@ class Network(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             widths = [channels, *(layer.width for layer in plan)]
-            self.convolutions = nn.ModuleList(
-                nn.Conv2d(
-                    sum(widths[i] for i in layer.reads), layer.width, layer.kernel,
-                    padding=layer.kernel // 2, bias=False,
-                )
-                for layer in plan
-            )  # fmt: skip
-            self.norms = nn.ModuleList(nn.BatchNorm2d(layer.width) for layer in plan)
-            self.strengths = nn.ParameterList(torch.zeros(len(layer.adds)) for layer in plan)
+            self.blocks = nn.ModuleList(
+                Block(layer, sum(widths[i] for i in layer.reads)) for layer in plan
+            )
             self.head = nn.Linear(widths[-1], classes)
+
+    def block(self, layer: int) -> Block:
+        """The weights of a layer, counted from 1."""
+        return cast(Block, self.blocks[layer - 1])
 
     def outputs(self, x: Tensor) -> list[Tensor]:
         """The image and the output of each layer."""
         met = [x]
-        for i, layer in enumerate(self.plan):
+        for i, layer in enumerate(self.plan, 1):
             joined = torch.cat([met[j] for j in layer.reads], 1)
-            h = self.norms[i](self.convolutions[i](joined))
-            for strength, j in zip(self.strengths[i], layer.adds, strict=True):
-                h = h + strength * met[j]
-            h = torch.relu(h)
+            h: Tensor = self.block(i)(joined, [met[j] for j in layer.adds])
             met.append(nn.functional.max_pool2d(h, 2) if layer.halves else h)
         return met
 
@@ -125,20 +143,23 @@ def deeper(network: Network, after: int, *, batch: Tensor | None = None, seed: i
     )
     plan = (*network.plan[:after], Layer(width, (after,)), *rest)
     grown = _alike(network, plan, seed)
-    old = [i for i in range(len(plan)) if i != after]
-    for to, layer in enumerate(old):
-        _copy(network, to, grown, layer)
+    for layer in range(1, len(network.plan) + 1):
+        _copy(network, layer, grown, moved(layer) if layer > after else layer)
     grown.head.load_state_dict(network.head.state_dict())
+    new = grown.block(after + 1)
     with torch.no_grad():
-        kernel = grown.convolutions[after].weight
-        kernel.copy_(nn.init.dirac_(torch.empty_like(kernel)))
-        norm = grown.norms[after]
+        nn.init.dirac_(new.convolution.weight)
+        mean, var = torch.zeros_like(new.norm.bias), torch.ones_like(new.norm.bias)
         if batch is not None:
             h = network.outputs(batch)[after]
-            norm.running_mean.copy_(h.mean((0, 2, 3)))
-            norm.running_var.copy_(h.var((0, 2, 3), unbiased=False))
-        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-        norm.bias.copy_(norm.running_mean)
+            mean, var = h.mean((0, 2, 3)), h.var((0, 2, 3), unbiased=False)
+        new.norm.load_state_dict(
+            {
+                "running_mean": mean, "running_var": var, "bias": mean,
+                "weight": (var + new.norm.eps).sqrt(),
+                "num_batches_tracked": torch.tensor(0),
+            }
+        )  # fmt: skip
     return grown
 
 
@@ -159,18 +180,18 @@ def wider(network: Network, layer: int, by: int, *, seed: int = 0) -> Network:
     before = [network.channels, *(part.width for part in network.plan)]
     after = [network.channels, *(part.width for part in plan)]
     with torch.no_grad():
-        for i, part in enumerate(plan):
-            weight, old = grown.convolutions[i].weight, network.convolutions[i].weight
-            kept = old.shape[0]
+        for i, part in enumerate(plan, 1):
+            new, old = grown.block(i), network.block(i)
+            weight, kept = new.convolution.weight, before[i]
             a = b = 0  # where the channels of one input begin, in the old and the new weights
             for j in part.reads:
-                weight[:kept, b : b + before[j]] = old[:, a : a + before[j]]
+                weight[:kept, b : b + before[j]] = old.convolution.weight[:, a : a + before[j]]
                 weight[:kept, b + before[j] : b + after[j]] = 0
                 a, b = a + before[j], b + after[j]
-            for name, value in network.norms[i].state_dict().items():
-                own = grown.norms[i].state_dict()[name]  # shares the norm's memory
-                (own[:kept] if own.dim() else own).copy_(value)
-            grown.strengths[i].copy_(network.strengths[i])
+            shared = new.norm.state_dict()
+            for name, value in old.norm.state_dict().items():
+                (shared[name][:kept] if value.dim() else shared[name]).copy_(value)
+            new.strength.copy_(old.strength)
         kept = before[-1]
         grown.head.weight[:, :kept] = network.head.weight
         grown.head.weight[:, kept:] = 0
@@ -198,17 +219,17 @@ def skip(network: Network, source: int, to: int, *, added: bool = False, seed: i
         else replace(old, reads=(*old.reads, source))
     )  # fmt: skip
     grown = _alike(network, (*network.plan[: to - 1], new, *network.plan[to:]), seed)
-    for i in range(len(network.plan)):
-        if i != to - 1:
-            _copy(network, i, grown, i)
+    for layer in range(1, len(network.plan) + 1):
+        if layer != to:
+            _copy(network, layer, grown, layer)
     grown.head.load_state_dict(network.head.state_dict())
-    grown.norms[to - 1].load_state_dict(network.norms[to - 1].state_dict())
+    mine, before = grown.block(to), network.block(to)
+    mine.norm.load_state_dict(before.norm.state_dict())
     with torch.no_grad():
-        weight, before = grown.convolutions[to - 1].weight, network.convolutions[to - 1].weight
-        weight.zero_()
-        weight[:, : before.shape[1]] = before
-        grown.strengths[to - 1].zero_()
-        grown.strengths[to - 1][: len(old.adds)] = network.strengths[to - 1]
+        mine.convolution.weight.zero_()
+        mine.convolution.weight[:, : before.convolution.in_channels] = before.convolution.weight
+        mine.strength.zero_()
+        mine.strength[: len(old.adds)] = before.strength
     return grown
 
 
@@ -289,12 +310,9 @@ def _alike(network: Network, plan: Plan, seed: int) -> Network:
     return grown.to(device=place.device, dtype=place.dtype).train(network.training)
 
 
-def _copy(network: Network, i: int, grown: Network, to: int) -> None:
-    """Give layer `to` of the grown network the weights of layer `i`."""
-    grown.convolutions[to].load_state_dict(network.convolutions[i].state_dict())
-    grown.norms[to].load_state_dict(network.norms[i].state_dict())
-    with torch.no_grad():
-        grown.strengths[to].copy_(network.strengths[i])
+def _copy(network: Network, layer: int, grown: Network, to: int) -> None:
+    """Give layer `to` of the grown network the weights of a layer."""
+    grown.block(to).load_state_dict(network.block(layer).state_dict())
 
 
 __all__ = [

@@ -92,7 +92,7 @@ def train(
         rng = Generator().manual_seed(seed * 1_000_003 + epoch)
         network.train()
         with lacking(device), _seeded(seed * 1_000_003 + epoch, place):
-            for i, rows in enumerate(torch.randperm(len(x), generator=rng).split(batch)):
+            for i, rows in enumerate(torch.split(torch.randperm(len(x), generator=rng), batch)):
                 share = (epoch * per_epoch + i) / (epochs * per_epoch)
                 descent.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * share)) / 2
                 with _precision(place, mixed=mixed):
@@ -122,7 +122,7 @@ def accuracy(
     place, (x, y) = place_of(device), images
     network.eval()
     with lacking(device), _precision(place, mixed=mixed):
-        said = torch.cat([network(part.to(place)).float().cpu() for part in x.split(batch)])
+        said = torch.cat([network(part.to(place)).float().cpu() for part in torch.split(x, batch)])
     right = (said.argmax(1) == y.cpu()) & said.isfinite().all(1)
     return float(right.float().mean())
 

@@ -27,7 +27,7 @@ def lived(seed=0, widths=(4, 6, 6, 5), halves=(2,)):
     network = Network(chain(widths, halves=halves), channels=2, classes=3, seed=seed)
     rng = Generator().manual_seed(seed)
     with torch.no_grad():
-        for norm in network.norms:
+        for norm in (block.norm for block in network.blocks):
             norm.running_mean.normal_(generator=rng)
             norm.running_var.uniform_(0.2, 3, generator=rng)
             norm.weight.normal_(generator=rng)
@@ -51,8 +51,8 @@ def test_any_row_of_random_morphisms_keeps_the_function(seed):
         assert size(grown) > size(network)
         torch.testing.assert_close(grown(x), network(x), rtol=1e-5, atol=1e-5)
         with torch.no_grad():  # the skips that are there have been learnt
-            for strength in grown.strengths:
-                strength.uniform_(-1, 1, generator=rng)
+            for block in grown.blocks:
+                block.strength.uniform_(-1, 1, generator=rng)
         network = grown
 
 
@@ -79,9 +79,9 @@ def test_wider_layers_that_are_added_stay_as_wide_as_each_other():
 def test_what_a_morphism_adds_can_learn():
     network, x, y = lived(), images(12), torch.arange(12) % 3
     for grown, fresh in (
-        (wider(network, 2, 3), lambda g: g.convolutions[2].weight.grad[:, 6:]),
-        (skip(network, 0, 2), lambda g: g.convolutions[1].weight.grad[:, 4:]),
-        (skip(network, 2, 3, added=True), lambda g: g.strengths[2].grad),
+        (wider(network, 2, 3), lambda g: g.block(3).convolution.weight.grad[:, 6:]),
+        (skip(network, 0, 2), lambda g: g.block(2).convolution.weight.grad[:, 4:]),
+        (skip(network, 2, 3, added=True), lambda g: g.block(3).strength.grad),
     ):
         nn.functional.cross_entropy(grown.train()(x), y).backward()
         assert fresh(grown).numel()
