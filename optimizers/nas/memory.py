@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from metadb.errors import WrongUsage
 
@@ -18,6 +17,10 @@ COPIES = 3
 
 SHARE = 0.9
 """Of the memory that is free, a training may take so much."""
+
+
+class TooLarge(WrongUsage, MemoryError):
+    """A network whose training would not fit into memory; a trial of it ends as `memout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def estimate(build: Callable[[], nn.Module], shape: tuple[int, int, int], *, bat
             kept.setdefault(place, t)
         return t
 
-    with FakeTensorMode():
+    with torch.device("meta"):
         network = build()
         weights = list(network.parameters())
         own = {p.untyped_storage()._cdata for p in weights}
@@ -90,12 +93,12 @@ def check_fits(
         limit_bytes: Default: 90 % of what is free on the device.
 
     Raises:
-        WrongUsage: It would not fit.
+        TooLarge: It would not fit.
     """
     needed = estimate(build, shape, batch=batch)
     limit = limit_bytes if limit_bytes is not None else int(SHARE * free_bytes(device))
     if needed.total_bytes > limit:
-        raise WrongUsage(
+        raise TooLarge(
             f"training this network takes about {needed.total_bytes / 1e9:.1f} GB "
             f"({needed.weights_bytes / 1e9:.1f} GB of weights, "
             f"{needed.activations_bytes / 1e9:.1f} GB for a batch of {batch}), and "
@@ -104,4 +107,4 @@ def check_fits(
     return needed
 
 
-__all__ = ["Memory", "check_fits", "estimate", "free_bytes"]
+__all__ = ["Memory", "TooLarge", "check_fits", "estimate", "free_bytes"]
