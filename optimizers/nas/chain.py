@@ -22,11 +22,11 @@ WIDTHS = (1, 2, 4)
 
 
 class Chain:
-    """Up to `layers` layers; a pool halves the image and has no width, a skip adds what came before.
+    """Up to `layers` layers; a pool halves the image, a convolution has a width.
 
     `layers` says how many; layer k has a type `op<k>`, a width `width<k>` in multiples of the
-    network's, and from the second on `skip<k>`: whether the input of the layer before it is added
-    to its output. Where the shapes differ it is pooled and passed through a 1x1 convolution. No two
+    network's, and from the second on a skip `skip<k>`: whether the input of the layer before it is
+    added to its output, pooled and passed through a 1x1 convolution where the shapes differ. No two
     configs are the same network.
 
     Args:
@@ -54,7 +54,7 @@ class Chain:
             op = Categorical(f"op{k}", CONVOLUTIONS + POOLS)
             width = OrdinalHyperparameter(f"width{k}", WIDTHS)
             self.space.add([op, width])
-            convolves = InCondition(width, op, CONVOLUTIONS)
+            convolves = InCondition(width, op, [*CONVOLUTIONS])
             if k == 0:
                 self.space.add(convolves)
                 continue
@@ -108,15 +108,16 @@ class Chain:
         from optimizers.nas.building import built
         from optimizers.nas.networks import Chained, Layer
 
-        layers = [
-            Layer(
-                str(config[f"op{k}"]),
-                width * int(config.get(f"width{k}", 0)),
-                bool(config.get(f"skip{k}", False)),
-            )
-            for k in range(int(config["layers"]))
-        ]
-        again = [layer for layer in layers if layer.op not in POOLS] * (depth - 1)
-        return built(
-            self, config, lambda: Chained(layers + again, shape, classes, width), seed=seed
-        )
+        def make() -> nn.Module:
+            layers = [
+                Layer(
+                    str(config[f"op{k}"]),
+                    width * int(config.get(f"width{k}", 0)),
+                    bool(config.get(f"skip{k}", False)),
+                )
+                for k in range(int(config["layers"]))
+            ]
+            again = [layer for layer in layers if layer.op not in POOLS] * (depth - 1)
+            return Chained(layers + again, shape, classes, width)
+
+        return built(self, config, make, seed=seed)

@@ -38,7 +38,7 @@ Node = tuple[tuple[int, str], tuple[int, str]]
 
 
 class CellDARTS:
-    """10^18 pairs of cells; the first third and two thirds of the network are followed by reductions.
+    """Pairs of cells, 10^18 of them; reductions stand at a third and two thirds of the network.
 
     The space is that of the surrogate nb301 (`optimizers.yahpo`), name by name. Of the orders of a
     cell's nodes that keep inputs before their users the canonical form has the first; two configs
@@ -81,7 +81,7 @@ class CellDARTS:
             edges |= {(0, place[0]), (0, place[1])}
             for node, pair in zip(NODES, nodes(config, cell), strict=True):
                 place[node] = len(ops) + 2
-                for k, (start, op) in enumerate(pair):
+                for k, (start, _) in enumerate(pair):
                     edges |= {(place[start], len(ops) + k), (len(ops) + k, place[node])}
                 ops += [*(f"{cell}.{op}" for _, op in pair), f"{cell}.add"]
                 ends.append(place[node])
@@ -127,8 +127,11 @@ class CellDARTS:
         from optimizers.nas.building import built
         from optimizers.nas.networks import Stacked
 
-        cells = {cell: nodes(config, cell) for cell in CELLS}
-        return built(self, config, lambda: Stacked(cells, shape, classes, width, depth), seed=seed)
+        def make() -> nn.Module:
+            cells = {cell: nodes(config, cell) for cell in CELLS}
+            return Stacked(cells, shape, classes, width, depth)
+
+        return built(self, config, make, seed=seed)
 
 
 def nodes(config: Config, cell: str) -> tuple[Node, ...]:

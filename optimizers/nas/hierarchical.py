@@ -112,9 +112,8 @@ class Hierarchical:
         from optimizers.nas.building import built
         from optimizers.nas.networks import EdgeCell, Staged
 
-        edges = self.edges(config)
-
         def make() -> nn.Module:
+            edges = self.edges(config)
             return Staged(
                 lambda channels: EdgeCell(edges, channels, output=3), shape, classes, width, depth
             )

@@ -49,8 +49,7 @@ class CellNB201:
 
     def graph(self, config: Config) -> Graph:
         """The operations of an architecture and what leads to them, dead ones left out."""
-        edges = [(a, b, op) for (a, b), op in zip(EDGES, _ops(config), strict=True)]
-        return Graph.of_cell(edges, output=3).pruned()
+        return Graph.of_cell(_edges(config), output=3).pruned()
 
     def canonical(self, config: Config) -> Config:
         """The configuration that stands for all that are the same network as this one."""
@@ -100,9 +99,8 @@ class CellNB201:
         from optimizers.nas.building import built
         from optimizers.nas.networks import EdgeCell, Staged
 
-        edges = [(a, b, op) for (a, b), op in zip(EDGES, _ops(config), strict=True)]
-
         def make() -> nn.Module:
+            edges = _edges(config)
             return Staged(
                 lambda channels: EdgeCell(edges, channels, output=3), shape, classes, width, depth
             )
@@ -126,6 +124,10 @@ def live(ops: Sequence[str]) -> list[str]:
 
 def _ops(config: Config) -> list[str]:
     return [str(config[f"x{k}"]) for k in range(len(EDGES))]
+
+
+def _edges(config: Config) -> list[tuple[int, int, str]]:
+    return [(a, b, op) for (a, b), op in zip(EDGES, _ops(config), strict=True)]
 
 
 def _config(ops: Sequence[str]) -> Config:

@@ -1,4 +1,4 @@
-"""The operations of cells and chains as torch modules: (n, channels, h, w) to the same, or halved."""
+"""The operations of cells and chains as torch modules, for images (n, channels, h, w)."""
 
 from __future__ import annotations
 
