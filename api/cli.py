@@ -19,6 +19,7 @@ from api.explaining import explain
 from api.fewshot.commands import fewshot
 from api.filling import ingest
 from api.importance import importance
+from api.nas.commands import nas
 from api.predicting import predict
 from api.publishing import publish_runs
 from api.serving import serve
@@ -59,6 +60,7 @@ app.command(tune)
 app.command(predict)
 app.command(serve)
 app.command(fewshot)
+app.command(nas)
 
 
 @app.command
