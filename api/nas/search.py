@@ -165,7 +165,7 @@ def _start(
         return space.graph(config).connected
 
     adviser = adviser_of(
-        store, task, space=space.space.name, metrics=["accuracy"], may=may, k=plan.warm,
+        store, task, space=str(space.space.name), metrics=["accuracy"], may=may, k=plan.warm,
         seed=plan.seed, say=lambda text: remark(common, text),
     )  # fmt: skip
     if adviser is None:
