@@ -6,13 +6,17 @@ using Deep Ensembles"; as in White, Neiswanger, Savani 2021, "BANANAS", without 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metadb.protocols import Floats
+
+Singles = NDArray[np.float32]
 
 MEMBERS, HIDDEN, LAYERS = 5, 20, 3
 """Networks, and the width and number of their hidden layers (the paper: 10 layers)."""
@@ -29,7 +33,7 @@ class Ensemble:
         weights: Of each layer, (members, in + 1, out); the last row is the bias.
     """
 
-    weights: tuple[Floats, ...]
+    weights: tuple[Singles, ...]
 
     @classmethod
     def fit(cls, x: Floats, y: Floats, *, seed: int) -> Self:
@@ -41,10 +45,12 @@ class Ensemble:
             x: (n, d). y: Standardised, (n,).
         """
         rng = np.random.default_rng(seed)
+        x, y = x.astype(np.float32), y.astype(np.float32)
         sizes = [x.shape[1], *[HIDDEN] * LAYERS, 1]
         weights = []
         for into, out in pairwise(sizes):
-            w = rng.normal(0, np.sqrt(2 / max(into, 1)), (MEMBERS, into + 1, out))
+            w = rng.standard_normal((MEMBERS, into + 1, out), np.float32)
+            w *= np.float32(np.sqrt(2 / max(into, 1)))
             w[:, -1] = 0
             weights.append(w)
         mean, square = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
@@ -61,10 +67,11 @@ class Ensemble:
 
     def predict(self, x: Floats) -> Floats:
         """What each network predicts at rows x (n, d), (members, n)."""
-        return _layers(self.weights, np.broadcast_to(x, (MEMBERS, *x.shape)))[-1][..., 0]
+        at = np.broadcast_to(x.astype(np.float32), (MEMBERS, *x.shape))
+        return _layers(self.weights, at)[-1][..., 0].astype(float)
 
 
-def _layers(weights: tuple[Floats, ...] | list[Floats], x: Floats) -> list[Floats]:
+def _layers(weights: Sequence[Singles], x: Singles) -> list[Singles]:
     """What comes into each layer, and out of the last, each (members, n, width)."""
     values = [x]
     for k, w in enumerate(weights):
@@ -73,10 +80,10 @@ def _layers(weights: tuple[Floats, ...] | list[Floats], x: Floats) -> list[Float
     return values
 
 
-def _gradients(weights: list[Floats], x: Floats, y: Floats) -> list[Floats]:
+def _gradients(weights: list[Singles], x: Singles, y: Singles) -> list[Singles]:
     """Of the mean absolute error at x (members, n, d), y (members, n)."""
     values = _layers(weights, x)
-    back = np.sign(values[-1] - y[..., None]) / y.shape[1]  # (members, n, 1)
+    back = np.sign(values[-1] - y[..., None]) / np.float32(y.shape[1])  # (members, n, 1)
     gradients = []
     for w, value in zip(weights[::-1], values[-2::-1], strict=True):
         bias = back.sum(axis=1, keepdims=True)

