@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -135,6 +136,7 @@ def nas(
     )  # fmt: skip
     with opened(common, create=True) as store:
         found = search(store, task, objective, plan, out, common)
+    rmtree(out / plan.run, ignore_errors=True)  # checkpoints of trials that are over
     best = _best(found)
     looks, weights = _trained(objective, best, plan, final_epochs or epochs, out, common)
     answer = {

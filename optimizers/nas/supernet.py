@@ -77,6 +77,25 @@ class Supernet(nn.Module):
         return config
 
 
+class AsOne(nn.Module):
+    """A supernet as a network of images alone: what its memory is estimated by.
+
+    Args:
+        whole: All operations are computed; else those of one path.
+    """
+
+    def __init__(self, net: Supernet, *, whole: bool) -> None:
+        super().__init__()
+        self.net, self.whole = net, whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, *shape) to (n, classes)."""
+        mix = torch.ones(self.net.edges, len(self.net.ops), device=x.device, requires_grad=True)
+        one = tuple(op != NONE and k == 1 for k, op in enumerate(self.net.ops))
+        active = None if self.whole else (one,) * self.net.edges
+        return cast(Tensor, self.net(x, mix, active))
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How configurations and edges belong together.
@@ -298,4 +317,4 @@ def _without_none(row: Mapping[str, float]) -> dict[str, float]:
     return {op: value for op, value in row.items() if op != NONE}
 
 
-__all__ = ["Active", "Layout", "Supernet", "supernet"]
+__all__ = ["Active", "AsOne", "Layout", "Supernet", "supernet"]

@@ -1,4 +1,4 @@
-"""Searches that train one supernet for all architectures of a cell space, and how they are run."""
+"""Searches that train one supernet for all architectures of a space, and how they are run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ from optimizers.nas.darts_search import DARTS
 from optimizers.nas.enas import ENAS
 from optimizers.nas.gdas import GDAS
 from optimizers.nas.images import Images
+from optimizers.nas.memory import check_fits
 from optimizers.nas.one_shot import OneShot
 from optimizers.nas.shared_random import SharedRandom
 from optimizers.nas.space import NasSpace
-from optimizers.nas.supernet import supernet
+from optimizers.nas.supernet import AsOne, Supernet, supernet
+from optimizers.nas.training import place_of
+
+WHOLE = {"darts", "darts_second", "one_shot"}
+"""These compute all operations of an edge in a step; the others one."""
 
 
 class WeightSharing(Protocol):
@@ -84,11 +89,10 @@ def share(
 
     Raises:
         NotFound: No such search, or no such device.
+        TooLarge: The supernet would not fit into memory.
         WrongUsage: A space without cells; a checkpoint of another search.
         Diverged: A loss is not finite.
     """
-    from optimizers.nas.training import place_of
-
     if name not in WEIGHT_SHARING:
         known = ", ".join(WEIGHT_SHARING)
         raise NotFound(f"no search with shared weights {name!r}; there are {known}")
@@ -98,11 +102,13 @@ def share(
     x, y = (t.to(place) for t in train)
     vx, vy = (t.to(place) for t in validation)
     _, channels, height, breadth = x.shape
-    net = supernet(
-        space, shape=(channels, height, breadth), classes=classes, width=width, depth=depth,
-        seed=seed,
-    ).to(place)  # fmt: skip
-    size = min(batch, len(x), len(vx))
+    shape, size = (channels, height, breadth), min(batch, len(x), len(vx))
+
+    def made() -> Supernet:
+        return supernet(space, shape=shape, classes=classes, width=width, depth=depth, seed=seed)
+
+    check_fits(lambda: AsOne(made(), whole=name in WHOLE), shape, batch=size, device=device)
+    net = made().to(place)
     per_epoch = len(x) // size
     search = WEIGHT_SHARING[name](net, total=epochs * per_epoch, seed=seed, **options)
     about = {
