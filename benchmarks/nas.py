@@ -20,11 +20,11 @@ come from the papers (population 20 and sample 5 are ours for evolution of any s
 chosen on these problems, and one run each with seed 100 showed that the code works.
 
 Taught: on each data set of the table, the two others are the past, all their 15,625 cells. A method
-`HELP.OF+HELP:SEARCH` gives a search what was learnt there: `start.portfolio` a warm start of configs
-that this recommender advises (ten, or five beside another help), `expectation` the predictor's
-prior, `prior` the region of the good configs. 20 evaluations, seeds 0 to 29 where the first ten
-depend on the seed, else one. The methods with two helps were added when seven seeds of all others
-had been seen; all five recommenders that were tried are reported, three seeds each.
+`HELP.OF+HELP:SEARCH` gives a search what was learnt there: `start.portfolio` a warm start of
+configs that this recommender advises (ten, or five beside another help), `expectation` the
+predictor's prior, `prior` the region of the good configs. 20 evaluations, seeds 0 to 29 where the
+first ten depend on the seed, else one. The methods with two helps were added when seven seeds of
+all others had been seen; all five recommenders that were tried are reported, three seeds each.
 
 Measure: regret (best error so far - least) / (largest - least), over all 15,625 rows of the table;
 for the surrogate over the losses of 20,000 random configs, the least of which is replaced by the
