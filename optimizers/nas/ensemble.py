@@ -45,7 +45,7 @@ class Ensemble:
             x: (n, d). y: Standardised, (n,).
         """
         rng = np.random.default_rng(seed)
-        x, y = x.astype(np.float32), y.astype(np.float32)
+        inputs, targets = x.astype(np.float32), y.astype(np.float32)
         sizes = [x.shape[1], *[HIDDEN] * LAYERS, 1]
         weights = []
         for into, out in pairwise(sizes):
@@ -58,7 +58,7 @@ class Ensemble:
         steps = min(MOST_STEPS, EPOCHS * -(-len(x) // batch))
         for step in range(1, steps + 1):
             rows = rng.integers(len(x), size=(MEMBERS, batch))  # each network its own
-            gradients = _gradients(weights, x[rows], y[rows])
+            gradients = _gradients(weights, inputs[rows], targets[rows])
             for w, g, m, v in zip(weights, gradients, mean, square, strict=True):
                 m += 0.1 * (g - m)
                 v += 0.001 * (g * g - v)

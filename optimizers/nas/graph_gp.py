@@ -66,7 +66,7 @@ class GraphGP:
         half_log_determinant = float(np.log(np.diag(self.factor)).sum())
         misfit = float(self.y @ self.weights) / self.variance
         constant = n * np.log(2 * np.pi * self.variance)
-        return -half_log_determinant - (misfit + constant) / 2
+        return float(-half_log_determinant - (misfit + constant) / 2)
 
     def predict(self, counts: Sequence[Counts]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of f, each (m,)."""

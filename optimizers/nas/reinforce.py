@@ -140,13 +140,13 @@ class Reinforce:
         total = often.sum(axis=1, keepdims=True)
         share = np.where(total > 0, often / np.where(total > 0, total, 1), even)
         with np.errstate(divide="ignore"):
-            return np.log((1 - RANDOM) * share + RANDOM * even)
+            return np.asarray(np.log((1 - RANDOM) * share + RANDOM * even))
 
 
 def softmax(logits: Floats) -> Floats:
     """Probabilities along the last axis."""
     p = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return p / p.sum(axis=-1, keepdims=True)
+    return np.asarray(p / p.sum(axis=-1, keepdims=True))
 
 
 def _size(axis: Axis) -> int:

@@ -281,8 +281,8 @@ def test_an_objective_that_adds_up_is_minimised(name):
             least = min(least, *(e.loss for e in told))
         found.append(least)
     drawn = [loss(nas.canonical(c)) for c in sample(nas.space, 3000, seed=9)]
-    learns = name not in ("random", "successive_halving", "reinforce")  # the last learns slowly
-    assert np.mean(found) <= np.quantile(drawn, 0.01 if learns else 0.05)
+    slow = {"random", "successive_halving", "reinforce", "neuro_evolution"}
+    assert np.mean(found) <= np.quantile(drawn, 0.05 if name in slow else 0.01)
 
 
 # What other data sets taught.
