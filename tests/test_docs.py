@@ -24,6 +24,8 @@ from optimizers import OPTIMIZERS
 from optimizers.executors import EXECUTORS
 from optimizers.fewshot import FEW_SHOT_LEARNERS
 from optimizers.nas import NAS_OPTIMIZERS, NAS_SPACES
+from optimizers.nas.weight_sharing import WEIGHT_SHARING
+from optimizers.nas.zero_cost import ZERO_COST
 from recommenders import RECOMMENDERS, SURROGATES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -273,6 +275,8 @@ def test_the_demo_tells_its_whole_story(tmp_path, capfd):
         (FEW_SHOT_LEARNERS, "fewshot.md"),
         (NAS_SPACES, "nas.md"),
         (NAS_OPTIMIZERS, "nas.md"),
+        (WEIGHT_SHARING, "nas.md"),
+        (ZERO_COST, "nas.md"),
         (EXECUTORS, "optimizers.md"),
     ],
     ids=[
@@ -282,6 +286,8 @@ def test_the_demo_tells_its_whole_story(tmp_path, capfd):
         "few-shot learners",
         "nas spaces",
         "nas",
+        "nas with shared weights",
+        "zero-cost scores",
         "executors",
     ],
 )
