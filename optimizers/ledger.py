@@ -175,7 +175,11 @@ class Ledger:
 
     def new(self, config: Config) -> bool:
         """Whether a config was neither asked nor told."""
-        return self.identity(config) not in self._known
+        return not self.knows(self.identity(config))
+
+    def knows(self, identity: str) -> bool:
+        """Whether a config of this `identity` was asked or told."""
+        return identity in self._known
 
     def draw(self) -> Config | None:
         """A random config that is new, drawn from the space's priors; None: none is left."""

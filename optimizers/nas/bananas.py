@@ -84,12 +84,13 @@ class Bananas:
                 return ledger.draw()
             self._fit(self._results)
         rng, model = ledger.random(), self._model
-        configs = pool(ledger, self._cube, self._results, self._expectation, rng)
-        if not configs or model is None:
+        found = pool(ledger, self._cube, self._results, self._expectation, rng)
+        if not found or model is None:
             return ledger.draw()
+        configs = list(found.values())
         scores = model.trend.of(configs)
         if model.ensemble is not None and model.encoding is not None:
-            x = model.encoding.encode([self._paths_of(config) for config in configs])
+            x = model.encoding.encode([self._paths_of(*named) for named in found.items()])
             predicted = model.ensemble.predict(x)  # (members, candidates)
             scores = scores + rng.normal(predicted.mean(axis=0), predicted.std(axis=0))
         return configs[int(scores.argmin())]
@@ -109,14 +110,13 @@ class Bananas:
         trend = Trend.fit(self._expectation, first.configs, scores)
         encoding = ensemble = None
         if n:
-            paths = [self._paths_of(config) for config in first.configs]
+            paths = [self._paths_of(canonical_config(c), c) for c in first.configs]
             encoding = PathEncoding.of(paths)
             left = scores - trend.of(first.configs)
             ensemble = Ensemble.fit(encoding.encode(paths), left, seed=self._ledger.seed)
         self._model = _Model(texts, trend, encoding, ensemble)
 
-    def _paths_of(self, config: Config) -> list[Path]:
-        text = self._ledger.identity(config)
+    def _paths_of(self, text: str, config: Config) -> list[Path]:
         if text not in self._paths:
             self._paths[text] = self._nas.graph(config).paths()
         return self._paths[text]

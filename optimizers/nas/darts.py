@@ -6,6 +6,7 @@ Liu, Simonyan, Yang 2019, "DARTS: Differentiable Architecture Search".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -76,17 +77,21 @@ class CellDARTS:
         ops, edges = [INPUT], set()
         ends = []
         for cell in CELLS:
-            place = {0: len(ops), 1: len(ops) + 1}
-            ops += [f"{cell}.last_but_one", f"{cell}.last"]
-            edges |= {(0, place[0]), (0, place[1])}
-            for node, pair in zip(NODES, nodes(config, cell), strict=True):
+            pairs = nodes(config, cell)
+            place = {}
+            for k, name in enumerate(("last_but_one", "last")):
+                if any(start == k for pair in pairs for start, _ in pair):
+                    place[k] = len(ops)
+                    edges.add((0, len(ops)))
+                    ops.append(f"{cell}.{name}")
+            for node, pair in zip(NODES, pairs, strict=True):
                 place[node] = len(ops) + 2
                 for k, (start, _) in enumerate(pair):
                     edges |= {(place[start], len(ops) + k), (len(ops) + k, place[node])}
                 ops += [*(f"{cell}.{op}" for _, op in pair), f"{cell}.add"]
                 ends.append(place[node])
         edges |= {(end, len(ops)) for end in ends}
-        return Graph((*ops, OUTPUT), frozenset(edges)).pruned()
+        return Graph((*ops, OUTPUT), frozenset(edges))
 
     def canonical(self, config: Config) -> Config:
         """The configuration that stands for all that are the same network as this one."""
@@ -190,13 +195,16 @@ def _written(cell: str, of: Sequence[Node]) -> dict[str, str]:
     return config
 
 
+@cache
 def _pairs(node: int) -> list[tuple[int, int]]:
     return list(combinations(range(node), 2))
 
 
+@cache
 def _edge(cell: str, k: int) -> str:
     return f"{DARTS_CELL}edge_{cell}_{k}"
 
 
+@cache
 def _inputs(cell: str, node: int) -> str:
     return f"{DARTS_CELL}inputs_node_{cell}_{node}"

@@ -34,13 +34,14 @@ class Expectation:
     Args:
         nas: The space of the architectures.
         scores: By canonical text; the least is the best.
-        ranked: The canonical configs that some task ran, best first.
+        ranked: The canonical configs that some task ran, best first. ranked_texts: Of these.
         gp: Of the scores.
     """
 
     nas: NasSpace
     scores: Mapping[str, float]
     ranked: tuple[Config, ...]
+    ranked_texts: tuple[str, ...]
     gp: GraphGP
     _guessed: dict[str, float] = field(default_factory=dict, repr=False)
 
@@ -82,7 +83,7 @@ class Expectation:
         patterns = Patterns()
         counts = [patterns.count(nas.graph(form_of[text])) for text in teachers]
         gp = GraphGP.fit(patterns, counts, np.array([scores[text] for text in teachers]))
-        return cls(nas, scores, tuple(form_of[text] for text in order), gp)
+        return cls(nas, scores, tuple(form_of[text] for text in order), tuple(order), gp)
 
     def of(self, configs: Sequence[Config]) -> Floats:
         """What is expected of configs, (n,)."""

@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 
+from metadb.identity import canonical_config
 from metadb.records import Config
 from optimizers.cube import Cube
 from optimizers.ledger import Ledger, Results
@@ -29,8 +30,8 @@ def pool(
     results: Results,
     expectation: Expectation | None,
     rng: np.random.Generator,
-) -> list[Config]:
-    """New architectures in canonical form; empty where only known ones were drawn.
+) -> dict[str, Config]:
+    """New architectures in canonical form by their texts; empty where only known ones were drawn.
 
     A child differs in one active hyperparameter from one of the best `PARENTS`.
     """
@@ -47,8 +48,9 @@ def pool(
         points = np.vstack([*moved, points])
     configs, legal = cube.decode(points)
     forms = [ledger.form(configs[i]) for i in np.flatnonzero(legal)]
-    found = {ledger.identity(form): form for form in forms if ledger.new(form)}
+    found = {canonical_config(form): form for form in forms}
+    new = {text: form for text, form in found.items() if not ledger.knows(text)}
     if expectation is not None:
-        new = (config for config in expectation.ranked if ledger.new(config))
-        found |= {ledger.identity(config): config for config in islice(new, FAVOURITES)}
-    return list(found.values())
+        best_first = zip(expectation.ranked_texts, expectation.ranked, strict=True)
+        new |= dict(islice((p for p in best_first if not ledger.knows(p[0])), FAVOURITES))
+    return new

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metadb.identity import canonical_config
 from metadb.records import Config, Evaluation, Trial
 from optimizers.cube import Cube
 from optimizers.ledger import Ledger, Results
@@ -84,16 +85,17 @@ class WLGP:
                 return ledger.draw()
             self._model = self._fit(results)
         results, trend, gp = self._model.results, self._model.trend, self._model.gp
-        configs = pool(ledger, self._cube, results, self._expectation, ledger.random())
-        if not configs:
+        found = pool(ledger, self._cube, results, self._expectation, ledger.random())
+        if not found:
             return ledger.draw()
+        configs = list(found.values())
         expected = trend.of(configs)
         if gp is None:
             return configs[int(expected.argmin())]
         pending = [trial.config for trial in ledger.pending]
         gp = gp.believe(self._counted(pending))
         best = (trend.of([*results.configs, *pending]) + gp.predict(gp.counts)[0]).min()
-        mean, sd = gp.predict(self._counted(configs))
+        mean, sd = gp.predict([self._count(text, config) for text, config in found.items()])
         gain = log_expected_improvement(expected + mean, sd, float(best))
         return configs[int(gain.argmax())]
 
@@ -109,10 +111,9 @@ class WLGP:
         return _Model(results, trend, gp)
 
     def _counted(self, configs: Sequence[Config]) -> list[Counts]:
-        found = []
-        for config in configs:
-            text = self._ledger.identity(config)
-            if text not in self._counts:
-                self._counts[text] = self._patterns.count(self._nas.graph(config))
-            found.append(self._counts[text])
-        return found
+        return [self._count(canonical_config(config), config) for config in configs]
+
+    def _count(self, text: str, config: Config) -> Counts:
+        if text not in self._counts:
+            self._counts[text] = self._patterns.count(self._nas.graph(config))
+        return self._counts[text]
