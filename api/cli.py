@@ -21,6 +21,7 @@ from api.fewshot.models import models
 from api.fewshot.tuning import tune as tune_fewshot
 from api.filling import ingest
 from api.importance import importance
+from api.nas.commands import nas
 from api.predicting import predict
 from api.publishing import publish_runs
 from api.serving import serve
@@ -63,6 +64,7 @@ app.command(serve)
 fewshot.command(tune_fewshot, name="tune")
 app.command(fewshot)
 app.command(models)
+app.command(nas)
 
 
 @app.command

@@ -18,6 +18,7 @@ from benchmarks.machine import RESULTS
 from benchmarks.page_curves import extrapolated
 from benchmarks.page_curves import picture as curves
 from benchmarks.page_metafeatures import metafeatures, parity_page
+from benchmarks.page_nas import searched
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
 from benchmarks.page_server import answered, fuzzed, uploaded
@@ -195,6 +196,7 @@ def sources() -> list[str]:
         "curves": ("Learning curves", extrapolated),
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
         "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
+        "nas": ("Searches of architectures", searched),
         "tune": ("Tuning a table", tuned),
         "server": ("The server", answered),
         "hostile_sql": ("SQL of others", fuzzed),

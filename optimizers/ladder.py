@@ -91,7 +91,7 @@ class Ladder:
         if config is None or not self.ledger.new(config):
             config = self.ledger.draw()
         self._used_up = config is None
-        return config
+        return None if config is None else self.ledger.form(config)
 
     def issue(self, config: Config, rung: int, below: Result | None = None) -> Trial:
         """A trial on a rung, that goes on from the result of the same config `below`.

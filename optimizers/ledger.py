@@ -53,6 +53,14 @@ class Results:
         return np.where(ok, self.loss, worst)
 
 
+Canonical = Callable[[Config], Config]
+"""Gives the one that stands for all configs that are the same."""
+
+
+def _itself(config: Config) -> Config:
+    return config
+
+
 def full(evaluations: Sequence[Evaluation]) -> list[tuple[Trial, float]]:
     """Trials at full budget and their losses, infinite where there is no usable score.
 
@@ -70,25 +78,33 @@ class Ledger:
     """What every optimiser keeps of its search, so that all treat it alike.
 
     The warm start is asked first and in order. A config is asked once at full budget, whether it
-    was asked here or told as prior knowledge. Results may come in any order, in any grouping, of
-    trials that were never asked too (an earlier run's, a colleague's): what is told is kept by
-    trial and config, and read in their order.
+    was asked here or told as prior knowledge; where `canonical` says which configs are the same,
+    one of them is, in its canonical form (the warm start as it is). Results may come in any order,
+    in any grouping, of trials that were never asked too (an earlier run's, a colleague's): what is
+    told is kept by trial and config, and read in their order.
 
     Args:
         space: Where to search.
         warm_start: Configs asked first and in order.
         seed: Of all draws.
+        canonical: Gives the one that stands for all configs that are the same; each is by itself
+            by default.
 
     Raises:
         InvalidConfig: A config of the warm start is not legal in the space.
     """
 
     def __init__(
-        self, space: ConfigurationSpace, warm_start: Sequence[Config] = (), seed: int = 0
+        self,
+        space: ConfigurationSpace,
+        warm_start: Sequence[Config] = (),
+        seed: int = 0,
+        canonical: Canonical | None = None,
     ) -> None:
         from metadb.encoding import encoding
 
         self.space, self.seed = space, seed
+        self.form: Canonical = canonical or _itself
         self.encoding = encoding(space)
         self.asked: dict[int, Trial] = {}
         self.told: dict[tuple[int, str, float], Evaluation] = {}
@@ -129,8 +145,9 @@ class Ledger:
             config = self.next_warm()
             if config is None:
                 config = propose()
-            if config is None:
-                break
+                if config is None:
+                    break
+                config = self.form(config)
             trials.append(self.issue(config, budget))
         return trials
 
@@ -149,12 +166,20 @@ class Ledger:
         self.asked[trial.id] = trial
         self._open[trial.id, text, budget] = trial
         self._next_id += 1
-        self._known.add(text)
+        self._known.add(self.identity(config))
         return trial
+
+    def identity(self, config: Config) -> str:
+        """One text for all configs that are the same."""
+        return canonical_config(self.form(config))
 
     def new(self, config: Config) -> bool:
         """Whether a config was neither asked nor told."""
-        return canonical_config(config) not in self._known
+        return not self.knows(self.identity(config))
+
+    def knows(self, identity: str) -> bool:
+        """Whether a config of this `identity` was asked or told."""
+        return identity in self._known
 
     def draw(self) -> Config | None:
         """A random config that is new, drawn from the space's priors; None: none is left."""
@@ -189,7 +214,7 @@ class Ledger:
             text = canonical_config(e.trial.config)
             self.told[e.trial.id, text, e.trial.budget] = e
             self._open.pop((e.trial.id, text, e.trial.budget), None)
-            self._known.add(text)
+            self._known.add(self.identity(e.trial.config))
             self._next_id = max(self._next_id, e.trial.id + 1)
 
     def _check(self, configs: Sequence[Config], what: str) -> None:

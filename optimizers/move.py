@@ -29,6 +29,22 @@ def mutate(cube: Cube, point: Floats, which: NDArray[np.bool_], rng: np.random.G
     return moved
 
 
+def child(
+    ledger: Ledger, cube: Cube, parent: Config, point: Floats, rng: np.random.Generator
+) -> Config | None:
+    """The parent with one active hyperparameter mutated; None where that is forbidden or known.
+
+    Args:
+        point: The parent's, (width,); it says what becomes of what the change switches on.
+    """
+    active = np.flatnonzero(cube.active([parent]))
+    if not len(active):
+        return None
+    moved = mutate(cube, point, np.arange(cube.width) == rng.choice(active), rng)
+    configs, legal = cube.decode(moved[None])
+    return configs[0] if legal[0] and ledger.new(configs[0]) else None
+
+
 def settle(
     ledger: Ledger, cube: Cube, point: Floats, rng: np.random.Generator
 ) -> tuple[Config | None, Floats]:

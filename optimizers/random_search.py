@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from metadb.records import Config, Evaluation, Trial
-from optimizers.ledger import Ledger
+from optimizers.ledger import Canonical, Ledger
 from optimizers.prior import drawing
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class RandomSearch:
         warm_start: Configs asked first and in order.
         prior: Of similar tasks; new configs are drawn around their good ones, a fifth is not.
         seed: Same seed, same asks.
+        canonical: Gives the one that stands for configs that are the same; no other is asked.
 
     Raises:
         InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
@@ -38,8 +39,9 @@ class RandomSearch:
         warm_start: Sequence[Config] = (),
         prior: Region | None = None,
         seed: int = 0,
+        canonical: Canonical | None = None,
     ) -> None:
-        self._ledger = Ledger(space, warm_start, seed)
+        self._ledger = Ledger(space, warm_start, seed, canonical)
         self._draw = drawing(self._ledger, prior) or self._ledger.draw
 
     def ask(self, n: int = 1) -> list[Trial]:

@@ -16,8 +16,8 @@ from metadb.identity import canonical_config
 from metadb.protocols import Floats
 from metadb.records import Config, Evaluation, Trial
 from optimizers.cube import Cube
-from optimizers.ledger import DRAWS, Ledger, full
-from optimizers.move import mutate
+from optimizers.ledger import DRAWS, Canonical, Ledger, full
+from optimizers.move import child
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -39,6 +39,7 @@ class RegularizedEvolution:
         seed: Same seed, same asks.
         population: P, how many live at once.
         sample: S, how many are drawn (with replacement) to a tournament.
+        canonical: Gives the one that stands for configs that are the same; no other is asked.
 
     Raises:
         InvalidConfig: A config of the warm start is not legal in the space.
@@ -53,10 +54,11 @@ class RegularizedEvolution:
         seed: int = 0,
         population: int = 20,
         sample: int = 5,
+        canonical: Canonical | None = None,
     ) -> None:
         if population < 1 or sample < 1:
             raise ValueError(f"population {population} and sample {sample} must be 1 or more")
-        self._ledger, self._cube = Ledger(space, warm_start, seed), Cube.of(space)
+        self._ledger, self._cube = Ledger(space, warm_start, seed, canonical), Cube.of(space)
         self._size, self._sample = population, sample
         self._living: list[tuple[int, str, float, Config, Floats]] = []  # the oldest first
 
@@ -73,14 +75,9 @@ class RegularizedEvolution:
         for _ in range(DRAWS):
             drawn = [living[i] for i in rng.integers(len(living), size=self._sample)]
             _, _, _, parent, point = min(drawn, key=lambda one: one[2])
-            active = np.flatnonzero(cube.active([parent]))
-            if not len(active):
-                break
-            which = np.arange(cube.width) == rng.choice(active)
-            child = mutate(cube, point, which, rng)
-            configs, legal = cube.decode(child[None])
-            if legal[0] and self._ledger.new(configs[0]):
-                return configs[0]
+            config = child(self._ledger, cube, parent, point, rng)
+            if config is not None:
+                return config
         return self._ledger.draw()
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from metadb.records import Config, Evaluation, Trial
 from optimizers.brackets import Brackets
 from optimizers.ladder import Draw, Ladder
-from optimizers.ledger import Ledger
+from optimizers.ledger import Canonical, Ledger
 from optimizers.prior import drawing
 from optimizers.rungs import Rungs
 
@@ -40,6 +40,7 @@ class SuccessiveHalving:
         draw: Gives a new config; random draws from the space's priors by default.
         prior: Of similar tasks; new configs are drawn around their good ones, a fifth is not.
         seed: Same seed, same asks.
+        canonical: Gives the one that stands for configs that are the same; no other is asked.
 
     Raises:
         InvalidConfig: A config of the warm start, or every one of the prior, is not legal.
@@ -57,9 +58,10 @@ class SuccessiveHalving:
         draw: Draw | None = None,
         prior: Region | None = None,
         seed: int = 0,
+        canonical: Canonical | None = None,
     ) -> None:
         rungs = Rungs.between(least, most, eta)
-        ledger = Ledger(space, warm_start, seed)
+        ledger = Ledger(space, warm_start, seed, canonical)
         ladder = Ladder(ledger, rungs, drawing(ledger, prior, draw))
         self._brackets = Brackets(ladder, repeat(len(rungs) - 1))
 

@@ -57,7 +57,8 @@ class Scenario:
     fixed: Mapping[str, str] = field(default_factory=dict)
 
 
-_CELL = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
+DARTS_CELL = "NetworkSelectorDatasetInfo_COLON_darts_COLON_"
+"""What stands before the name of each hyperparameter of a DARTS cell."""
 
 SCENARIOS: dict[str, Scenario] = {
     "lcbench": Scenario(
@@ -91,7 +92,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "nb301_v2": Scenario(
         categories=tuple(
-            f"{_CELL}{part}"
+            f"{DARTS_CELL}{part}"
             for part in (
                 *(f"edge_{cell}_{i}" for cell in ("normal", "reduce") for i in range(14)),
                 *(f"inputs_node_{cell}_{i}" for cell in ("normal", "reduce") for i in (3, 4, 5)),

@@ -23,6 +23,9 @@ from metadb.store import Store
 from optimizers import OPTIMIZERS
 from optimizers.executors import EXECUTORS
 from optimizers.fewshot import FEW_SHOT_LEARNERS
+from optimizers.nas import NAS_OPTIMIZERS, NAS_SPACES
+from optimizers.nas.weight_sharing import WEIGHT_SHARING
+from optimizers.nas.zero_cost import ZERO_COST
 from recommenders import RECOMMENDERS, SURROGATES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,6 +121,7 @@ RUN = [
     ("docs/importance.md",),
     ("docs/optimizers.md",),
     ("docs/fewshot.md",),
+    ("docs/nas.md",),
     ("docs/sql.md",),
 ]
 """Pages to follow; those that say much of the same are followed in one folder."""
@@ -269,9 +273,23 @@ def test_the_demo_tells_its_whole_story(tmp_path, capfd):
         (RECOMMENDERS, "recommenders.md"),
         (OPTIMIZERS, "optimizers.md"),
         (FEW_SHOT_LEARNERS, "fewshot.md"),
+        (NAS_SPACES, "nas.md"),
+        (NAS_OPTIMIZERS, "nas.md"),
+        (WEIGHT_SHARING, "nas.md"),
+        (ZERO_COST, "nas.md"),
         (EXECUTORS, "optimizers.md"),
     ],
-    ids=["sources", "recommenders", "optimizers", "few-shot learners", "executors"],
+    ids=[
+        "sources",
+        "recommenders",
+        "optimizers",
+        "few-shot learners",
+        "nas spaces",
+        "nas",
+        "nas with shared weights",
+        "zero-cost scores",
+        "executors",
+    ],
 )
 def test_every_registered_name_has_its_row(names, page):
     rows = (DOCS / page).read_text()

@@ -1,0 +1,1 @@
+"""`metadb nas`: neural architecture search, from the command line."""
