@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page_fewshot as fewshot
 from benchmarks import page_optimizers as optimizers
 from benchmarks.machine import RESULTS
 from benchmarks.page_curves import extrapolated
@@ -196,6 +197,9 @@ def sources() -> list[str]:
         "curves": ("Learning curves", extrapolated),
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
         "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
+        "fewshot": ("Few-shot learners", fewshot.judged),
+        "fewshot_speed": ("An outer step of MAML", fewshot.stepped),
+        "fewshot_choice": ("Which model to start a new task from", fewshot.chosen),
         "nas": ("Searches of architectures", searched),
         "tune": ("Tuning a table", tuned),
         "server": ("The server", answered),

@@ -79,5 +79,15 @@ def stepped(found: Mapping[str, Any]) -> str:
     return grid(heads, lines) + f"\n\nLoad average {found['load_average']}."
 
 
+def chosen(found: Mapping[str, Any]) -> str:
+    """The accuracy on new tasks of the model that was chosen for each, beside others."""
+    told = [(name, _with(value)) for name, value in found.items() if isinstance(value, list)]
+    there = ", ".join(f"`{name}` {value:.3f}" for name, value in found["candidates"].items())
+    return (
+        grid([f"{found['tasks']} tasks, 5-way 5-shot", "accuracy"], told)
+        + f"\n\nThe candidates, each on all tasks: {there}."
+    )
+
+
 def _with(value: Sequence[float] | None) -> str:
     return "" if value is None else f"{value[0]:.3f} +- {value[1]:.3f}"
