@@ -53,7 +53,7 @@ def searched(found: Mapping[str, Any]) -> str:
 
 
 def swift(found: Mapping[str, Any]) -> str:
-    """Seconds of suggestions."""
+    """CPU seconds of suggestions."""
     lines = []
     for space, rows in found.items():
         for method, row in rows.items():
@@ -62,7 +62,7 @@ def swift(found: Mapping[str, Any]) -> str:
             else:
                 one, refit = f"{row['suggestion_s']} s", f"{row['refit_s']} s"
                 lines.append((space, f"`{method}`", "", one, refit))
-    return grid(["space", "search", "1,000 suggestions", "one, 500 told", "refit"], lines)
+    return grid(["space", "search", "1,000 suggestions, CPU", "one, 500 told", "refit"], lines)
 
 
 def difference(pair: Mapping[str, Any]) -> tuple[str, str]:

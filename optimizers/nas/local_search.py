@@ -60,7 +60,8 @@ class LocalSearch:
         climb, ledger = self._climb.state, self._ledger
         if climb.best is None or climb.begun + len(ledger.pending) < self._first:
             return ledger.draw()
-        new = [config for config in self._near(climb).values() if ledger.new(config)]
+        near = self._near(climb).items()
+        new = [config for text, config in near if not ledger.knows(text)]
         if not new:
             return ledger.draw()
         return new[ledger.random().integers(len(new))]
