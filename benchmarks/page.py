@@ -19,7 +19,7 @@ from benchmarks.machine import RESULTS
 from benchmarks.page_curves import extrapolated
 from benchmarks.page_curves import picture as curves
 from benchmarks.page_metafeatures import metafeatures, parity_page
-from benchmarks.page_nas import searched
+from benchmarks.page_nas import searched, shared
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
 from benchmarks.page_server import answered, fuzzed, uploaded
@@ -201,6 +201,7 @@ def sources() -> list[str]:
         "fewshot_speed": ("An outer step of MAML", fewshot.stepped),
         "fewshot_choice": ("Which model to start a new task from", fewshot.chosen),
         "nas": ("Searches of architectures", searched),
+        "nas_sharing": ("Shared weights", shared),
         "tune": ("Tuning a table", tuned),
         "server": ("The server", answered),
         "hostile_sql": ("SQL of others", fuzzed),

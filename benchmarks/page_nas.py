@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.page_sources import grid
@@ -79,3 +79,24 @@ def seeds(rows: Mapping[str, Any]) -> str:
     """How many seeds stand behind the rows."""
     n = sorted({row["seeds"] for row in rows.values()})
     return f"{n[0]} seeds" if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
+
+
+def shared(found: Mapping[str, Any]) -> str:
+    """Cells found by shared weights beside random ones."""
+    lines = [
+        (
+            f"`{r['method']}`", r["data"], str(r["seeds"]), f"{r['found']:.3f}",
+            f"{r['same_size']:.3f}", _less(r["over_same_size"]), f"{r['any_size']:.3f}",
+            _less(r["over_any_size"]), f"{r['search_s']:.0f}",
+        )
+        for r in found["summary"]
+    ]  # fmt: skip
+    heads = [
+        "search", "data", "seeds", "its cell's accuracy", "random cells of its size", "difference",
+        "random cells of any size", "difference", "CPU s a search",
+    ]  # fmt: skip
+    return grid(heads, lines)
+
+
+def _less(value: Sequence[float]) -> str:
+    return f"{value[0]:+.3f} +- {value[1]:.3f}"
