@@ -315,10 +315,11 @@ class Store:
         self._recorder.forget()
         return gone
 
-    def compact(self, *, keep_days: float | None = None) -> dict[str, int]:
+    def compact(self, *, keep_days: float | None = None, more_than: int = 1) -> dict[str, int]:
         """Put small files together, so that queries open fewer; returns how many fewer.
 
         Args:
+            more_than: Tables of so many files or fewer are left as they are.
             keep_days: Also remove from disk what no version of the last so many days needs; older
                 versions can then no longer be opened. Default: every version is kept.
         """
@@ -327,7 +328,7 @@ class Store:
         saved = {}
         for name in WRITE_ORDER:
             before = len(self._tables.open(name).file_uris())
-            if before > 1:
+            if before > more_than:
                 self._tables.rewrite(name, lambda delta: delta.optimize.compact())
             saved[name] = before - len(self._tables.open(name).file_uris())
             if keep_days is not None:
