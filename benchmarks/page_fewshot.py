@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.page_sources import grid
+from optimizers.fewshot import FEW_SHOT_LEARNERS
 
 TITLES = {"5w1s": "5-way 1-shot", "5w5s": "5-way 5-shot", "20w1s": "20-way 1-shot"}
 PUBLISHED = {  # Li et al. 2017, table 1: 5 and 10 points, one step
@@ -19,7 +20,20 @@ def judged(found: Mapping[str, Any]) -> str:
     rows = found["rows"]
     budgets = sorted({r["minutes"] for r in rows if r["row"] in TITLES})
     parts = [_characters(rows, row, minutes) for row in TITLES for minutes in budgets]
-    return "\n\n".join([p for p in parts if p] + [_sinusoids(rows)])
+    return "\n\n".join([p for p in [*parts, _sinusoids(rows), _left(rows)] if p])
+
+
+def _left(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the study has not come to."""
+    done = {(r["row"], r["learner"]) for r in rows}
+    said = []
+    for row, title in TITLES.items():
+        names = [f"`{name}`" for name in FEW_SHOT_LEARNERS if (row, name) not in done]
+        if names:
+            said.append(
+                f"{title} {'all' if len(names) == len(FEW_SHOT_LEARNERS) else ', '.join(names)}"
+            )
+    return f"Not run yet: {'; '.join(said)}." if said else ""
 
 
 def _characters(rows: Sequence[Mapping[str, Any]], row: str, minutes: float) -> str:
