@@ -19,7 +19,7 @@ from recommenders.candidates import Pool, pool
 from recommenders.completion import Completion, needs_results
 from recommenders.gplvm import Covariance, rooted
 from recommenders.latent import advise, prepared
-from recommenders.lesson import Lesson, binned, boosted, predicted, usual
+from recommenders.lesson import TREES, Lesson, binned, boosted, predicted, usual
 from recommenders.likeness import Likeness
 from recommenders.ranges import Ranges
 
@@ -35,6 +35,9 @@ COARSER = 3
 SAMPLED: Mapping[str, Any] = {"bagging_fraction": 0.5, "bagging_freq": 1, "feature_fraction": 0.5}
 """Each tree sees half of the rows and of the columns: a quarter of the work, and no worse advice
 (stochastic gradient boosting: Friedman 2002)."""
+
+FEWEST = 2 * int(TREES["min_data_in_leaf"])
+"""Fewer rows make no two leaves, and half of a single one is nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +106,8 @@ class ZeroShot:
 
 
 def _trees(data: Dataset, rounds: int, seed: int, *, rate: float = RATE) -> Booster:
-    options = {"objective": "l2", "learning_rate": rate, **SAMPLED}
+    sampled = SAMPLED if data.construct().num_data() >= FEWEST else {}
+    options = {"objective": "l2", "learning_rate": rate, **sampled}
     return boosted(data, rounds=rounds, seed=seed, options=options)
 
 

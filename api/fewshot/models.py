@@ -143,9 +143,12 @@ def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield "the store has no models; metadb fewshot train makes some"
     for r in rows:
         kind = f"{r['ways']}-way {r['shots']}-shot" if r["ways"] else f"{r['shots']} points"
+        judged = "not judged"
+        if r["value"] is not None:
+            judged = f"{r['metric']} {r['value']:.3f} (+- {r['half_width'] or 0.0:.3f})"
         line = (
-            f"{r['model'][:12]}  {r['learner']}: {r['metric']} {r['value']:.3f} "
-            f"(+- {r['half_width']:.3f}) on {r['data']}, {kind}, {r['steps']} steps"
+            f"{r['model'][:12]}  {r['learner']}: {judged} on {r['data']}, {kind}, "
+            f"{r['steps']} steps"
         )
         if "expected" in r:
             told = f"{r['right']} of {r['judged']} left out were right" if r["judged"] else "1 shot"

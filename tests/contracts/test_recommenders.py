@@ -151,3 +151,12 @@ def test_a_config_that_fails_everywhere_is_never_first(name):
     )
     advice = RECOMMENDERS[name].fit(worse).recommend(NEW, N_CONFIGS - 1)
     assert history.configs[9] not in [r.config for r in advice]
+
+
+@pytest.mark.parametrize("name", RECOMMENDERS)
+def test_a_past_of_one_evaluation_is_learnt_from(name):
+    one, place = np.ones(1), np.zeros(1, np.int32)
+    configs = Configs.of("s", [{"rate": 0.1}])
+    history = History("loss", ("t:0",), configs, place, place, 0.5 * one, one, one)
+    (advice,) = RECOMMENDERS[name].fit(history).recommend(Task("t:1"), 3)
+    assert advice.config == {"rate": 0.1}
