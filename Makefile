@@ -79,6 +79,8 @@ bench: setup
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.optimizer_quality --summary --data $(SHARED)/yahpo
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.warm_search --summary --data $(SHARED)/yahpo
 	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.shared --data $(SHARED)
+	$(BIN)/python -m benchmarks.fewshot_speed
+	test ! -d $(SHARED) || $(BIN)/python -m benchmarks.nas --summary
 	! $(BIN)/python -c "import ray, distributed" || $(BIN)/python -m benchmarks.run_overhead
 	! $(BIN)/python -c "import optuna, botorch, smac" || $(BIN)/python -m benchmarks.optimizer_speed
 

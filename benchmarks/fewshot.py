@@ -164,11 +164,14 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     BUILD.mkdir(parents=True, exist_ok=True)
-    cache = BUILD / "rows.jsonl"
+    cache, written = BUILD / "rows.jsonl", RESULTS / "fewshot.json"
+    if not cache.exists() and written.exists():  # a fresh checkout goes on where the results end
+        rows_there = json.loads(written.read_text())["rows"]
+        cache.write_text("".join(f"{json.dumps(row)}\n" for row in rows_there))
     done = [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
     if asked.summary:
         text = json.dumps({"machine": machine(), "rows": done}, indent=1)
-        (RESULTS / "fewshot.json").write_text(text + "\n")
+        written.write_text(text + "\n")
         return
     there = {(d["row"], d["learner"], d["minutes"], d["device"]) for d in done}
     for row, name in rows(asked.rows.split(","), asked.learners.split(",")):
