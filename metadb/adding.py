@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metadb.admission import ENRICHED, Novelty, check, complete, differs, fit
+from metadb.admission import ENRICHED, REFERRING, Novelty, check, complete, differs, fit
 from metadb.errors import InvalidRows
 from metadb.identity import parse_config
-from metadb.loads import FACTS, Added
+from metadb.loads import Added
 from metadb.schema import TABLES, WRITE_ORDER
 from metadb.snapshot import reading, working
 from metadb.tables import data_files
@@ -82,7 +82,7 @@ class Adding:
         self, con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table, cursor: str | None
     ) -> None:
         table = TABLES[name]
-        if name in (*FACTS, "models"):
+        if name in REFERRING:
             for relation, columns in _KNOWN.items():
                 con.register(f"known_{relation}", self._now(con, relation, columns))
         for first in range(0, max(1, rows.num_rows), _BATCH):

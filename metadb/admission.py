@@ -92,6 +92,11 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 
+REFERRING = frozenset(
+    name for name, rules in _RULES.items() if any("known_" in condition for condition, _ in rules)
+)
+"""Tables whose rows may only refer to what is there."""
+
 
 @dataclass
 class Rejections:

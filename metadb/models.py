@@ -82,7 +82,7 @@ def keep(store: Store, weights: bytes, row: Mapping[str, Any]) -> str:
 
 
 def models(store: Store, *, where: str = "true", given: tuple[Any, ...] = ()) -> list[Model]:
-    """The models of a store, the newest load last.
+    """The models of a store, in order of their tasks and learners.
 
     Args:
         where: A condition over the columns of `models`, of ours; values go into `given`.
@@ -122,12 +122,10 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def sweep(store: Store, keep_days: float) -> int:
-    """Remove weights that no row tells of and that are older than `keep_days`; returns how many."""
+def sweep(store: Store, keep_days: float) -> None:
+    """Remove weights that no row tells of and that are older than `keep_days`."""
     folder, told = store.path / FOLDER, set(store.sql("select model from models").column("model"))
-    oldest, gone = time.time() - max(GRACE_S, keep_days * 86_400), 0
+    oldest = time.time() - max(GRACE_S, keep_days * 86_400)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name.removesuffix(SUFFIX) not in told and path.stat().st_mtime < oldest:
             path.unlink()
-            gone += 1
-    return gone

@@ -327,10 +327,10 @@ class Store:
         self.flush()
         saved = {}
         for name in WRITE_ORDER:
-            before = len(self._tables.open(name).file_uris())
-            if before > more_than:
+            saved[name] = 0
+            if (before := len(self._tables.open(name).file_uris())) > more_than:
                 self._tables.rewrite(name, lambda delta: delta.optimize.compact())
-            saved[name] = before - len(self._tables.open(name).file_uris())
+                saved[name] = before - len(self._tables.open(name).file_uris())
             if keep_days is not None:
                 self._tables.vacuum(name, keep_days)
         if keep_days is not None:

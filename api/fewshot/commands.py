@@ -13,7 +13,6 @@ from api.terminal import COMMON, EXIT_OK, Common, opened, progress, remark, say_
 from metadb.errors import MalformedFile, WrongUsage
 
 if TYPE_CHECKING:
-    from api.fewshot.sources import Sources
     from optimizers.fewshot.learner import FewShotLearner
 
 fewshot = App(
@@ -95,6 +94,7 @@ def train(
     from api.fewshot.recording import record
     from api.fewshot.report import report
     from api.fewshot.sources import config_of, read_sources
+    from api.fewshot.trained import learner_of
     from optimizers.fewshot.building import space_of
     from optimizers.fewshot.evaluation import evaluate as judge
     from optimizers.fewshot.training import train as go_on
@@ -114,7 +114,7 @@ def train(
         "learner": learner, "config": config, "width": width or sources.width, "seed": seed,
         "tasks": tasks, "steps": steps, "size": size,
     }  # fmt: skip
-    made = _built(about, sources, device)
+    made = learner_of(about, device)
     if start is not None:
         about |= {"start": _begin(made, start, common)}
     with progress("steps", quiet=common.quiet or common.json) as heard:
@@ -184,6 +184,7 @@ def evaluate(
         Of the tasks.
     """
     from api.fewshot.sources import read_tested
+    from api.fewshot.trained import learner_of, weights_of
     from metadb.models import is_id, model_of
     from optimizers.fewshot.evaluation import evaluate as judge
     from optimizers.fewshot.weights import put, read_tensors
@@ -193,8 +194,7 @@ def evaluate(
     if is_id(model) and not Path(model).is_dir():
         with opened(common) as store:
             known = model_of(store, model)
-        tensors, _ = read_tensors(known.weights, expected_sha256=known.id)
-        about = dict(known.about)
+        tensors, about = weights_of(known), dict(known.about)
     else:
         tensors, found = read_tensors(Path(model) / WEIGHTS)
         about = found.get("about", {})
@@ -203,7 +203,7 @@ def evaluate(
     tested = read_tested(
         data, about, ways=ways, shots=shots, queries=queries, test=test, store=common.store
     )
-    made = _built(about, tested, device)
+    made = learner_of(about, device, shape=tested.shape)
     put(made, tensors)
     with progress("tasks", quiet=common.quiet or common.json) as heard:
         scores = judge(
@@ -222,24 +222,14 @@ def evaluate(
 
 def _begin(made: FewShotLearner, start: str, common: Common) -> str:
     """Give a learner the weights of a model of the store; returns the model's id."""
+    from api.fewshot.trained import weights_of
     from metadb.models import model_of
-    from optimizers.fewshot.weights import put, read_tensors
+    from optimizers.fewshot.weights import put
 
     with opened(common) as store:
         known = model_of(store, start)
-    tensors, _ = read_tensors(known.weights, expected_sha256=known.id)
-    put(made, tensors)
+    put(made, weights_of(known))
     return known.id
-
-
-def _built(about: Mapping[str, Any], sources: Sources, device: str) -> FewShotLearner:
-    from optimizers.fewshot.building import build
-
-    return build(
-        about["learner"], shape=sources.shape, ways=sources.ways, classes=sources.classes,
-        config=about["config"], width=about["width"], total=about["steps"], device=device,
-        seed=about["seed"],
-    )  # fmt: skip
 
 
 def _say(answer: Mapping[str, Any], common: Common) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from metadb.store import Store
     from optimizers.fewshot.choosing import Candidate, Choice
     from optimizers.fewshot.labelled import Labelled
-    from optimizers.fewshot.learner import FewShotLearner
 
 
 def models(
@@ -82,7 +80,9 @@ def ranked(
             about, size = model.about, int(model.about["size"])
             if model.metric != "accuracy":
                 continue
-            task = read.setdefault(size, labelled_of(data, size))
+            if size not in read:
+                read[size] = labelled_of(data, size)
+            task = read[size]
             enough = about["learner"] in EMBEDDERS or about["ways"] >= len(task.names)
             if enough and tuple(about["shape"]) == tuple(task.x.shape[1:]):
                 yield size, _candidate(store, model, device)
@@ -100,30 +100,14 @@ def ranked(
     return sorted(choices, key=lambda c: (-c.expected, c.id))
 
 
-def built(about: Mapping[str, Any], weights: Path, device: str, *, model: str) -> FewShotLearner:
-    """A learner with the weights of a model, which must be those of its hash.
-
-    Raises:
-        MalformedFile: The weights are not those that were kept.
-    """
-    from optimizers.fewshot.building import build
-    from optimizers.fewshot.weights import put, read_tensors
-
-    tensors, _ = read_tensors(weights, expected_sha256=model)
-    learner = build(
-        about["learner"], shape=tuple(about["shape"]), ways=about.get("ways"),
-        classes=about.get("classes"), config=about["config"], width=about["width"],
-        total=about["steps"], device=device, seed=about["seed"],
-    )  # fmt: skip
-    put(learner, tensors)
-    return learner
-
-
 def _candidate(store: Store, model: Model, device: str) -> Candidate:
+    from api.fewshot.trained import learner_of, weights_of
     from optimizers.fewshot.choosing import Candidate
+    from optimizers.fewshot.weights import put
 
     about = model.about
-    learner = built(about, model.weights, device, model=model.id)
+    learner = learner_of(about, device)
+    put(learner, weights_of(model))
     described = store.task(model.task).metafeatures
     return Candidate(model.id, learner, about["ways"], model.value, described)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from api.terminal import COMMON, EXIT_ERROR, EXIT_OK, Common, opened, progress, remark, say_json
-from metadb.errors import NotFound, WrongUsage
+from api.terminal import COMMON, EXIT_OK, Common, opened, progress, remark, say_json
+from metadb.errors import MetadbError, NotFound, WrongUsage
 from metadb.records import Evaluation, Trial
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def tune(
         if first:
             remark(common, f"{len(first)} configurations come from past tasks")
         options: dict[str, Any] = {"warm_start": first, "seed": seed}
-        if optimizer in ("asha", "bohb", "hyperband", "successive_halving"):
+        if "least" in inspect.signature(OPTIMIZERS[optimizer]).parameters:
             options["least"] = min(1.0, LEAST / steps)
         with (
             Recording(store, task, space, metric, run=search, seed=seed) as recording,
@@ -152,8 +153,7 @@ def tune(
             )
     good = [e for e in done if e.loss is not None]
     if not good:
-        remark(common, "no trial has a score; --json tells each one's status")
-        return EXIT_ERROR
+        raise MetadbError("no trial has a usable score; lower the learner's rates, or --steps")
     most = max(e.trial.budget for e in good)
     best = min((e for e in good if e.trial.budget == most), key=lambda e: float(e.loss or 0.0))
     value = _value(best, metric)
