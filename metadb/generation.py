@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metadb.errors import MalformedFile, NotFound
+import duckdb
+
+from metadb.errors import MalformedFile, MetadbError, NotFound
 from metadb.schema import TABLES
 from metadb.snapshot import views
 
 if TYPE_CHECKING:
-    import duckdb
-
     from metadb.snapshot import Snapshot
 
 STORAGE = "v1.4.0"
@@ -103,7 +103,7 @@ def write(snapshot: Snapshot, folder: Path, *, keep: int = 2) -> Generation:
         number = max(numbers, default=0) + 1
         part = folder / f"{uuid.uuid4().hex}.part"
         try:
-            _fill(snapshot, part)
+            _filled(snapshot, part)
             _sync(part)
             made = Generation(number, _path(folder, number), snapshot.version)
             part.replace(made.path)
@@ -114,6 +114,21 @@ def write(snapshot: Snapshot, folder: Path, *, keep: int = 2) -> Generation:
         for old in sorted(numbers)[: max(0, len(numbers) - keep)]:
             _path(folder, old).unlink(missing_ok=True)
     return made
+
+
+def _filled(snapshot: Snapshot, path: Path) -> None:
+    """Fill a file within the engine's memory: each thread holds a row group, so one if need be."""
+    try:
+        try:
+            _fill(snapshot, path)
+        except duckdb.OutOfMemoryException:
+            path.unlink(missing_ok=True)
+            snapshot.con.execute("set threads = 1")
+            _fill(snapshot, path)
+            snapshot.con.execute("reset threads")
+    except duckdb.Error as error:
+        why = str(error).splitlines()[0]
+        raise MetadbError(f"no generation could be made in {path.parent}: {why}") from error
 
 
 def _fill(snapshot: Snapshot, path: Path) -> None:

@@ -329,7 +329,7 @@ class Store:
         for name in WRITE_ORDER:
             saved[name] = 0
             if (before := len(self._tables.open(name).file_uris())) > more_than:
-                self._tables.rewrite(name, lambda delta: delta.optimize.compact())
+                self._tables.compact(name)
                 saved[name] = before - len(self._tables.open(name).file_uris())
             if keep_days is not None:
                 self._tables.vacuum(name, keep_days)

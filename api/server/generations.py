@@ -92,7 +92,7 @@ class Generations:
                         write(store.snapshot, self.folder)
                         give_back()
                     rest_s = max(LOOK_S, RESTS * (time.monotonic() - start))
-                except (MetadbError, OSError):
+                except Exception:
                     log.exception("no generation of the store could be made")
                     rest_s = FAILED_S
                 self._made.set()

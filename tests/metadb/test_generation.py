@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from metadb.dictionary import view_questions
-from metadb.errors import MalformedFile, NotFound
+from metadb.errors import MalformedFile, MetadbError, NotFound
 from metadb.generation import newest, write
 from metadb.schema import TABLES
 from metadb.store import Store
@@ -116,3 +116,13 @@ def test_two_writers_wait_for_each_other(filled, tmp_path):
     processes = [writer(filled, tmp_path, 2) for _ in range(2)]
     assert [p.wait(timeout=60) for p in processes] == [0, 0]
     assert newest(tmp_path).number == 4
+
+
+def test_too_little_memory_is_said_in_a_sentence_and_leaves_the_last_generation(filled, tmp_path):
+    with Store(filled) as store:
+        kept = write(store.snapshot, tmp_path / "made")
+    with Store(filled, memory="1MB") as store:
+        with pytest.raises(MetadbError, match="no generation could be made in .*memory"):
+            write(store.snapshot, tmp_path / "made")
+    assert newest(tmp_path / "made") == kept
+    assert not list((tmp_path / "made").glob("*.part*"))

@@ -5,6 +5,8 @@ import shutil
 import threading
 from dataclasses import replace
 
+import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -12,7 +14,7 @@ from metadb import schema, tables
 from metadb.errors import MetadbError, NewerSchema, NotAStore, NotFound
 from metadb.schema import SCHEMA, TABLES, Column
 from metadb.store import Store
-from metadb.tables import Tables
+from metadb.tables import Tables, data_files
 from tests.conftest import block, content
 
 NEXT = SCHEMA + 1
@@ -266,3 +268,26 @@ def test_a_store_opened_at_a_version_is_only_for_looking(path):
             with pytest.raises(MetadbError, match="opened at an older version"):
                 write()
         assert then.status()["rows"]["evaluations"] == 16
+
+
+def test_what_is_put_together_lies_in_row_groups_that_a_question_about_one_task_skips(path):
+    n, evaluations = 70_000, TABLES["evaluations"]
+    tables = Tables(path)
+    for half in range(2):
+        texts = pa.array([f"{half}/{i // 1000}" for i in range(n)])
+        columns = [
+            texts if c.type == pa.string() else pa.array(np.zeros(n)).cast(c.type)
+            for c in evaluations.columns
+        ]
+        rows = pa.table(columns, schema=evaluations.arrow)
+        tables.append("evaluations", lambda files, there, rows=rows: rows)
+    tables.compact("evaluations")
+    (file,) = data_files(tables.open("evaluations"))
+    with duckdb.connect() as con:
+        groups = con.execute(
+            "select row_group_num_rows, bloom_filter_offset is not null from parquet_metadata(?) "
+            "where path_in_schema = 'task' order by row_group_id",
+            [file],
+        ).fetchall()
+    assert sum(size for size, _ in groups) == 2 * n
+    assert all(size <= 122_880 and skipped for size, skipped in groups)
