@@ -37,10 +37,11 @@ def select(
     Args:
         filters: Column to the values that it may have; `min_` and `max_` before a column bound it.
     """
-    conditions, bound = [], {}
-    for nth, (condition, value) in enumerate(_conditions(resource, filters)):
-        conditions.append(condition.format(f"$p{nth}"))
-        bound[f"p{nth}"] = value
+    conditions, bound = [], dict[str, Any]()
+    for condition, values in _conditions(resource, filters):
+        names = [f"p{len(bound) + nth}" for nth in range(len(values))]
+        conditions.append(condition.format(", ".join(f"${name}" for name in names)))
+        bound |= zip(names, values, strict=True)
     there = f"from {resource.relation} where {' and '.join(conditions) or 'true'}"
     columns, order = ", ".join(resource.columns), ", ".join(resource.order)
     rows = store.sql(
@@ -61,16 +62,18 @@ def select(
     return Page(rows, int(total), counted)
 
 
-def _conditions(resource: Resource, filters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Conditions with a place for a bound value, and the values."""
-    for column, kind in resource.filters.items():
+def _conditions(
+    resource: Resource, filters: Mapping[str, Any]
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Conditions with a place for bound values, and the values.
+
+    Each value stands by itself: the engine then skips what cannot hold it, as it does not for the
+    rows of a list (of 1,000,000 evaluations those of one task took six times as long).
+    """
+    for column in resource.filters:
         if filters.get(column):
-            types = {"text": "varchar[]", "number": "double[]", "whole": "bigint[]"}
-            yield (
-                f"{column} in (select unnest({{}}::{types.get(kind, 'boolean[]')}))",
-                filters[column],
-            )
+            yield f"{column} in ({{}})", filters[column]
         for bound, sign in (("min", ">="), ("max", "<=")):
             value = filters.get(f"{bound}_{column}")
             if value is not None:
-                yield f"{column} {sign} {{}}", value
+                yield f"{column} {sign} {{}}", [value]
