@@ -40,7 +40,8 @@ class Readers:
                 if self._store is None:
                     self._store = Store(self.path, memory=MEMORY, create=False)
                 store = self._store.beside()
-            yield store
+            with store:  # else it would keep the engine of a past version until much later
+                yield store
         finally:
             self._free.release()
 
