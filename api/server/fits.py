@@ -19,6 +19,7 @@ from metadb.errors import Busy, MetadbError
 from metadb.records import Task
 from metadb.store import Store
 from recommenders import family
+from recommenders.remembered import forget
 
 if TYPE_CHECKING:
     from metadb.history import History
@@ -152,9 +153,11 @@ class Fits:
                 try:
                     now = {name: store.version[name] for name in LEARNT_FROM}
                     if now != version:
-                        took_s = self._renew(store)
+                        start = time.monotonic()
+                        self._renew(store)
+                        forget(start)  # the past of the fits that were replaced
                         give_back()
-                        rest_until = time.monotonic() + RESTS * took_s
+                        rest_until = time.monotonic() + RESTS * (time.monotonic() - start)
                         version = now
                 except Exception:
                     log.exception("the store could not be looked at")
@@ -178,9 +181,8 @@ class Fits:
         if not future.cancelled():
             future.set_result(learnt)
 
-    def _renew(self, store: Store) -> float:
-        """Fit anew all that is known and what is to be ahead; the seconds it took."""
-        start = time.monotonic()
+    def _renew(self, store: Store) -> None:
+        """Fit anew all that is known and what is to be ahead."""
         spaces = store.sql("select distinct space from losses order by space").column("space")
         ahead = [Wanted(space, None, name) for space in spaces for name in self.ahead]
         with self._lock:
@@ -197,7 +199,6 @@ class Fits:
                     self._known.pop(wanted, None)
             except Exception:
                 log.exception("%s could not be fitted", wanted)
-        return time.monotonic() - start
 
     def _fit(self, store: Store, wanted: Wanted) -> Learnt:
         of = (wanted.space, wanted.metric, tuple(store.version.items()))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from recommenders.remembered import Remembered
+from recommenders.remembered import Remembered, forget
 
 
 def test_a_thing_is_made_once_for_the_same_objects_and_anew_for_equal_ones():
@@ -71,3 +73,21 @@ def test_several_objects_and_their_order_make_a_key():
     assert kept.get((b, a), lambda: "ba") == "ba"
     assert kept.get((a,), lambda: "a") == "a"
     assert kept.get((a, b), lambda: "anew") == "ab"
+
+
+def test_what_nobody_asked_for_since_is_let_go_with_all_that_it_was_made_from():
+    kept: Remembered[list[int]] = Remembered(9, 1000, len)
+    old, used = Thing(), Thing()
+    gone = weakref.ref(old)
+    for one in (old, used):
+        kept.get((one,), lambda: [7])
+    now = time.monotonic()
+    kept.get((used,), list)
+    del old, one
+    forget(now)
+    assert gone() is None
+    assert kept.get((used,), list) == [7]
+
+
+class Thing:
+    pass
