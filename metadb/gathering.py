@@ -73,7 +73,7 @@ def gather(
         loss=loss,
         cost_s=entries.column("cost_s").to_numpy().astype(float),
         budget=_budgets(entries),
-        described=_described(snapshot, ids),
+        described=described(snapshot, ids),
         datasets=tuple(run_tasks.column("dataset").to_pylist()),
     )
 
@@ -86,8 +86,11 @@ def _budgets(entries: pa.Table) -> Floats:
     return np.where(whole, np.inf, budget) if (unit != "fraction").any() else budget
 
 
-def _described(snapshot: Snapshot, tasks: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:
-    """Meta-feature name to values over tasks; the view says which of several extractors speaks."""
+def described(snapshot: Snapshot, tasks: Sequence[str]) -> dict[str, Floats]:
+    """Meta-feature name to values over tasks, (tasks,), NaN where unknown.
+
+    The view `descriptions` says which of several extractors speaks.
+    """
     rows = snapshot.sql(
         """
         select task, name, value from descriptions
@@ -96,8 +99,8 @@ def _described(snapshot: Snapshot, tasks: tuple[str, ...]) -> dict[str, np.ndarr
         [list(tasks)],
     )
     place = {task: i for i, task in enumerate(tasks)}
-    described: dict[str, np.ndarray[Any, Any]] = {}
+    found: dict[str, Floats] = {}
     for row in rows.to_pylist():
-        values = described.setdefault(row["name"], np.full(len(tasks), np.nan))
+        values = found.setdefault(row["name"], np.full(len(tasks), np.nan))
         values[place[row["task"]]] = row["value"]
-    return described
+    return found

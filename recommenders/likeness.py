@@ -6,7 +6,7 @@ part, brings them to one scale, and knows what to do with those that are unknown
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
@@ -77,21 +77,23 @@ class Likeness:
     @classmethod
     def fit(cls, history: History) -> Likeness:
         """Choose and scale the meta-features of the tasks of a history; remembered for it."""
-        return _fitted.get((history,), lambda: cls._of(history))
+        return _fitted.get((history,), lambda: cls.of(history.tasks, history.described))
 
     @classmethod
-    def _of(cls, history: History) -> Likeness:
-        enough = max(2, KNOWN * len(history.tasks))
+    def of(cls, tasks: tuple[str, ...], described: Mapping[str, Floats]) -> Likeness:
+        """The same of tasks by their meta-features alone: name to values, (tasks,)."""
+        enough = max(2, KNOWN * len(tasks))
         rungs = {}  # name to the values that are known, in order
-        for name in sorted(history.described):
-            values = history.described[name]
+        for name in sorted(described):
+            values = described[name]
             rungs[name] = np.sort(_rounded(values[~np.isnan(values)]))
         chosen = [n for n, rung in rungs.items() if len(rung) >= enough and rung[0] < rung[-1]]
         if not chosen:  # too few tasks to choose: what is known at all
             chosen = [name for name, rung in rungs.items() if len(rung)]
         ladders = tuple(rungs[name] for name in chosen)
-        places = _places(ladders, history.metafeatures(chosen))
-        return cls(history.tasks, tuple(chosen), families(chosen), ladders, places)
+        values = np.array([described[name] for name in chosen]).reshape(len(chosen), len(tasks)).T
+        places = _places(ladders, values)
+        return cls(tasks, tuple(chosen), families(chosen), ladders, places)
 
     def place(self, task: Task) -> Floats:
         """Where a task lies among the past ones, 0 to 1, NaN where unknown, (names,)."""

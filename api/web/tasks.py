@@ -14,6 +14,7 @@ from api.server.wire import Text
 from api.web import charts
 from api.web.rendering import page
 from metadb.errors import NotFound
+from metadb.gathering import described as described_by
 from metadb.records import Task
 from metadb.store import Store
 
@@ -31,6 +32,11 @@ LIKE = 8
 
 LIKENESS_S = 2.0
 """Seconds that the page waits for them."""
+
+_TASKS_OF = """
+select distinct e.task from evaluations e join configs c on c.config = e.config
+where c.space = ? order by 1
+"""
 
 _ALL = """
 with counted as (
@@ -150,7 +156,8 @@ def near_tasks(likeness: Any, task: Task) -> list[dict[str, Any]]:
 def _likeness(store: Store, space: str) -> Any:
     from recommenders.likeness import Likeness
 
-    return Likeness.fit(store.history(space))
+    tasks = tuple(store.sql(_TASKS_OF, [space]).column("task"))
+    return Likeness.of(tasks, described_by(store.snapshot, tasks))
 
 
 def _chosen(
