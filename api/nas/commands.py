@@ -86,7 +86,8 @@ def nas(
     validation
         The share of each class's images to judge by.
     warm_start
-        Past tasks advise so many architectures, tried first; 0: the past is not asked.
+        Past tasks advise so many architectures, tried first, and give a search that takes one its
+        prior; 0: the past is not asked.
     device
         Where networks are trained, for example cuda.
     mixed
@@ -143,7 +144,7 @@ def nas(
         "task": task.id, "data": Path(data).name, "space": space, "optimizer": optimizer,
         "run": plan.run, "trials": len(found.evaluations), "resumed": found.resumed,
         "failed": sum(e.loss is None for e in found.evaluations), "why": found.why,
-        "first": len(found.start.first), "config": dict(best.trial.config),
+        "first": len(found.start.first), "taught": found.taught, "config": dict(best.trial.config),
         "accuracy": -float(best.loss or 0.0), "epochs": best.trial.budget,
         "parameters": sum(p.numel() for p in objective.build(best.trial.config).parameters()),
         "cost_s": sum(e.cost_s or 0.0 for e in found.evaluations), "shared_s": found.shared_s,

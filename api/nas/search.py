@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.terminal import Common, progress, remark
 from api.warm import First, Start, adviser_of, asking, read_start, write_start
-from metadb.errors import NotFound, WrongUsage
+from metadb.errors import InvalidConfig, NotFound, WrongUsage
 
 if TYPE_CHECKING:
     from metadb.protocols import Optimizer
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ALIASES = {"evolution": "regularized_evolution"}
 """Short names."""
+
+METRIC = "accuracy"
+"""What is searched for, and what past tasks are asked about."""
 
 RUNGS = 9
 """A search of several budgets begins with this part of the epochs."""
@@ -68,6 +71,8 @@ class Found:
         resumed: How many evaluations were there before this command.
         why: Why trials failed, a sentence to how often.
         shared_s: Seconds that the training of a supernet took; 0 where there is none.
+        taught: What past tasks gave the search beside what it began with: an `expectation` of its
+            predictor, a `prior` of where it draws, or nothing.
     """
 
     evaluations: list[Evaluation]
@@ -75,6 +80,7 @@ class Found:
     resumed: int
     why: dict[str, int]
     shared_s: float
+    taught: str | None = None
 
 
 def named(optimizer: str) -> str:
@@ -126,27 +132,59 @@ def search(
             if told.why is not None:
                 why[told.why] = why.get(told.why, 0) + 1
 
+        taught = _taught(store, task, space, plan, common)
         quiet = common.quiet or common.json
         best: Callable[[float], str] = lambda loss: f"accuracy {-loss:.4f}"  # noqa: E731
         with search_progress(quiet=quiet, best=best) as told:
             evaluations = run(
-                _optimizer(space, start.configs, plan), objective, trials=trials,
+                _optimizer(space, start.configs, taught, plan), objective, trials=trials,
                 time_s=plan.time_s, trial_time_s=plan.trial_time_s, record=recording, resume=done,
                 callbacks=[remember, told],
             )  # fmt: skip
-    return Found(evaluations, start, len(done), why, start.spent_s)
+    return Found(evaluations, start, len(done), why, start.spent_s, next(iter(taught), None))
 
 
-def _optimizer(space: NasSpace, first: list[Config], plan: Plan) -> Optimizer:
+def _optimizer(
+    space: NasSpace, first: list[Config], taught: dict[str, Any], plan: Plan
+) -> Optimizer:
     from optimizers.nas import NAS_OPTIMIZERS
     from optimizers.nas.epochs import Epochs
 
     name = "random" if _shares(plan.optimizer) else plan.optimizer
-    made = NAS_OPTIMIZERS[name]
+    made, told = NAS_OPTIMIZERS[name], {"warm_start": first, "seed": plan.seed} | taught
     if {"least", "most"} <= set(inspect.signature(made).parameters):
-        least = max(1.0, plan.epochs / RUNGS)
-        return made(space, warm_start=first, seed=plan.seed, least=least, most=float(plan.epochs))
-    return Epochs(made(space, warm_start=first, seed=plan.seed), plan.epochs)
+        return made(space, least=max(1.0, plan.epochs / RUNGS), most=float(plan.epochs), **told)
+    return Epochs(made(space, **told), plan.epochs)
+
+
+def _taught(
+    store: Store, task: Task, space: NasSpace, plan: Plan, common: Common
+) -> dict[str, Any]:
+    """What past tasks give the search itself, as its keyword argument; random search stays so."""
+    from optimizers.nas import NAS_OPTIMIZERS
+    from optimizers.nas.expectation import Expectation
+    from recommenders.region import Region
+
+    if not plan.warm or _shares(plan.optimizer) or plan.optimizer == "random":
+        return {}
+    takes = inspect.signature(NAS_OPTIMIZERS[plan.optimizer]).parameters
+    if not {"expectation", "prior"} & set(takes):
+        return {}
+    try:
+        history = store.history(str(space.space.name), METRIC)
+        if task.id in history.tasks:
+            history = history.without(task.id)
+        if not len(history):
+            return {}
+        remark(common, f"learning what to expect from {len(history.tasks)} other tasks")
+        if "expectation" in takes:
+            return {"expectation": Expectation.fit(history, space)}
+        return {"prior": Region.fit(history, task, seed=plan.seed)}
+    except NotFound:  # nobody ran an architecture of this space
+        return {}
+    except (InvalidConfig, WrongUsage) as error:  # of a space of other operations, or all failed
+        remark(common, f"the past is of no use to {plan.optimizer}: {error}")
+        return {}
 
 
 def _start(
@@ -165,7 +203,7 @@ def _start(
         return space.graph(config).connected
 
     adviser = adviser_of(
-        store, task, space=str(space.space.name), metrics=["accuracy"], may=may, k=plan.warm,
+        store, task, space=str(space.space.name), metrics=[METRIC], may=may, k=plan.warm,
         seed=plan.seed, say=lambda text: remark(common, text),
     )  # fmt: skip
     if adviser is None:

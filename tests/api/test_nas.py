@@ -58,6 +58,12 @@ def test_the_next_task_begins_with_what_was_best(tmp_path, capsys):
     after = json.loads(capsys.readouterr().out)
     assert after["task"] != before["task"]  # the images are parted anew
     assert after["first"] == 2
+    assert after["taught"] is None  # it has no model that could be taught
+    for optimizer, taught in (("wl_gp", "expectation"), ("reinforce", "prior"), ("random", None)):
+        for warm_start, expected in (("1", taught), ("0", None)):
+            words = {"optimizer": optimizer, "warm_start": warm_start, "trials": "2"}
+            assert nas(tmp_path, **words) == 0
+            assert json.loads(capsys.readouterr().out)["taught"] == expected
 
 
 @pytest.mark.parametrize("optimizer", ["gdas", "successive_halving"])
