@@ -68,4 +68,4 @@ class Patterns:
 
 def kernel(one: Any, other: Any) -> Floats:
     """The cosines between rows of two `matrix`es, (n, m)."""
-    return np.asarray((one @ other.T).toarray(), float)
+    return np.asarray(one @ other.toarray().T, float)  # a sparse product would count first

@@ -94,7 +94,7 @@ class WLGP:
             return configs[int(expected.argmin())]
         pending = [trial.config for trial in ledger.pending]
         gp = gp.believe(self._counted(pending))
-        best = (trend.of([*results.configs, *pending]) + gp.predict(gp.counts)[0]).min()
+        best = (trend.of([*results.configs, *pending]) + gp.fitted).min()
         mean, sd = gp.predict([self._count(text, config) for text, config in found.items()])
         gain = log_expected_improvement(expected + mean, sd, float(best))
         return configs[int(gain.argmax())]

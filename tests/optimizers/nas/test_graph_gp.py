@@ -64,6 +64,14 @@ def test_believing_keeps_the_mean_and_takes_away_doubt(fitted):
     np.testing.assert_allclose(after.mean(new), gp.mean(new), atol=1e-8)
     assert np.all(after.predict(new[:3])[1] < gp.predict(new[:3])[1])
     assert gp.believe([]) is gp
+    k = kernel(after.x, after.x) + gp.noise * np.eye(43)
+    np.testing.assert_allclose(after.factor @ after.factor.T, k, atol=1e-10)
+    np.testing.assert_allclose(after.weights, np.linalg.solve(k, after.y), atol=1e-8)
+
+
+def test_what_it_says_of_what_it_knows_is_its_mean_there(fitted):
+    gp, _, _ = fitted
+    np.testing.assert_allclose(gp.fitted, gp.mean(gp.counts), atol=1e-10)
 
 
 def test_patterns_counted_after_the_fit_change_nothing(fitted):
