@@ -34,8 +34,10 @@ def serve(
     import uvicorn
 
     from api.server.app import create_app
+    from api.server.background import tidy
     from api.server.settings import settings_of
 
+    tidy()
     settings = settings_of(store=common.store, host=host, port=port)
     app = create_app(settings)
     where = f"[{settings.host}]" if ":" in settings.host else settings.host

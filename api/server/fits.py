@@ -154,7 +154,8 @@ class Fits:
                     now = {name: store.version[name] for name in LEARNT_FROM}
                     if now != version:
                         start = time.monotonic()
-                        self._renew(store)
+                        with store.beside() as still:  # one past for all, though it grows meanwhile
+                            self._renew(still)
                         forget(start)  # the past of the fits that were replaced
                         give_back()
                         rest_until = time.monotonic() + RESTS * (time.monotonic() - start)
