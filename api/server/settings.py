@@ -31,7 +31,8 @@ class Settings(BaseSettings):
         sql_s: Seconds after which such a statement is ended.
         sql_rows: Rows that its answer has at most.
         metrics: Whether /metrics tells Prometheus how the server does.
-        wait_s: Seconds that a request waits for its turn, or for a recommender to be fitted.
+        wait_s: Seconds that a request waits for its turn, or for a recommender to be fitted; less
+            than the ten after which clients give up.
     """
 
     model_config = SettingsConfigDict(env_prefix="METADB_", extra="forbid", frozen=True)
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     sql_s: float = Field(default=3.0, gt=0, le=600)
     sql_rows: int = Field(default=1000, ge=1, le=1_000_000)
     metrics: bool = False
-    wait_s: float = Field(default=20.0, gt=0)
+    wait_s: float = Field(default=8.0, gt=0)
 
     @property
     def secret(self) -> str | None:

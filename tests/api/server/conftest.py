@@ -23,7 +23,8 @@ TOKEN = "a secret of the tests"
 @contextmanager
 def served(path: Path, **settings: object) -> Iterator[str]:
     """The address of a server of the store."""
-    app = create_app(settings_of(store=path, port=0, **settings))
+    waiting = {"wait_s": 60.0}  # for a first fit on a machine that runs all tests at once
+    app = create_app(settings_of(store=path, port=0, **waiting | settings))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="on"))
     thread = Thread(target=server.run)
     thread.start()
