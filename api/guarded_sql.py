@@ -150,12 +150,18 @@ class GuardedSql:
 
     def _moved(self, process: GuardedProcess) -> Generation:
         """The newest generation, which the process then holds."""
-        starts = 0
+        starts, refused = 0, None
         for _ in range(_MOVES):
             generation = newest(self.folder)
             try:
+                if generation.path == refused:  # it is still there: perhaps memory is at its end
+                    starts += 1
+                    if starts == _STARTS:
+                        break
+                    process.replace()
                 if process.open(generation.path):
                     return generation
+                refused = generation.path
             except Ended:
                 starts += 1
                 if starts == _STARTS:

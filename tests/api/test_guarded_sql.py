@@ -246,6 +246,20 @@ with Store(sys.argv[1]) as store:
 """
 
 
+def test_a_generation_that_cannot_be_opened_is_said_and_the_next_one_is_answered_from(tmp_path):
+    with Store(tmp_path / "store") as store:
+        store.add(block(1, 3))
+        write(store.snapshot, tmp_path / "made")
+        with GuardedSql(tmp_path / "made", limits=Limits(), processes=1) as door:
+            assert door.run("select count(*) as n from tasks").generation == 1
+            made = write(store.snapshot, tmp_path / "made")
+            made.path.write_bytes(b"no database")
+            with pytest.raises(MetadbError, match="the newest generation cannot be opened"):
+                door.run("select count(*) as n from tasks")
+            write(store.snapshot, tmp_path / "made")
+            assert door.run("select count(*) as n from tasks").generation == 3
+
+
 def test_readers_move_to_new_generations_without_an_error(place):
     """A shortened run; benchmarks/hostile_sql.py does 1,000 generations."""
     folder = place / "moving"
