@@ -63,6 +63,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.crash
 	$(BIN)/python -m benchmarks.hostile_sql
 	$(BIN)/python -m benchmarks.server
+	$(BIN)/python -m benchmarks.first_view
 	$(BIN)/python -m benchmarks.uploads
 	$(BIN)/python -m benchmarks.warm_start
 	$(BIN)/python -m benchmarks.recommender_speed

@@ -22,7 +22,7 @@ from benchmarks.page_metafeatures import metafeatures, parity_page
 from benchmarks.page_nas import searched, shared
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
-from benchmarks.page_server import answered, fuzzed, uploaded
+from benchmarks.page_server import answered, fuzzed, uploaded, viewed
 from benchmarks.page_sources import SECTIONS
 from benchmarks.page_tune import tuned
 
@@ -204,6 +204,7 @@ def sources() -> list[str]:
         "nas_sharing": ("Shared weights", shared),
         "tune": ("Tuning a table", tuned),
         "server": ("The server", answered),
+        "first_view": ("The web page", viewed),
         "hostile_sql": ("SQL of others", fuzzed),
         "uploads": ("Damaged uploads", uploaded),
     }
