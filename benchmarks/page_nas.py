@@ -99,4 +99,5 @@ def shared(found: Mapping[str, Any]) -> str:
 
 
 def _less(value: Sequence[float]) -> str:
-    return f"{value[0]:+.3f} +- {value[1]:.3f}"
+    half = "" if value[1] is None else f" +- {value[1]:.3f}"  # without all seeds there is none
+    return f"{value[0]:+.3f}{half}"
