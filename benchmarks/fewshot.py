@@ -24,6 +24,7 @@ Sinusoids: amplitude 0.1 to 5, phase 0 to pi, inputs -5 to 5, 5 and 10 points, a
 hidden layers of 40, 25 tasks a step, one inner step of 0.01 (Finn et al. 2017), `--minutes` / 10.
 Judged on 600 tasks of 100 queries: mean squared error after one step.
 
+Seconds to judge are those of the wall, with what else ran and any pause of the study.
 Each row is kept as it ends, each training at every look, so that a study that was killed goes on.
 """
 
@@ -42,7 +43,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from benchmarks.machine import RESULTS, machine
+from benchmarks.machine import rows_so_far, write
 from metadb.errors import Diverged
 from optimizers.fewshot import CLASSIFIERS, FEW_SHOT_LEARNERS
 from optimizers.fewshot.building import build
@@ -164,14 +165,10 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     BUILD.mkdir(parents=True, exist_ok=True)
-    cache, written = BUILD / "rows.jsonl", RESULTS / "fewshot.json"
-    if not cache.exists() and written.exists():  # a fresh checkout goes on where the results end
-        rows_there = json.loads(written.read_text())["rows"]
-        cache.write_text("".join(f"{json.dumps(row)}\n" for row in rows_there))
-    done = [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
+    cache = BUILD / "rows.jsonl"
+    done = rows_so_far(cache, "fewshot")
     if asked.summary:
-        text = json.dumps({"machine": machine(), "rows": done}, indent=1)
-        written.write_text(text + "\n")
+        write("fewshot", {"rows": done})
         return
     there = {(d["row"], d["learner"], d["minutes"], d["device"]) for d in done}
     for row, name in rows(asked.rows.split(","), asked.learners.split(",")):

@@ -52,6 +52,15 @@ def write(name: str, figures: dict[str, Any]) -> None:
     print(text)
 
 
+def rows_so_far(cache: Path, name: str) -> list[dict[str, Any]]:
+    """The rows of a study in its cache; in a fresh checkout it goes on where its results end."""
+    written = RESULTS / f"{name}.json"
+    if not cache.exists() and written.exists():
+        rows = json.loads(written.read_text())["rows"]
+        cache.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
+
+
 def in_process(module: str, *arguments: str) -> dict[str, Any]:
     """Run `python -m module arguments` in a process of its own; its last line is JSON."""
     command = [sys.executable, "-m", module, *arguments]

@@ -40,7 +40,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from torch import Generator
 
-from benchmarks.machine import RESULTS, machine
+from benchmarks.machine import rows_so_far, write
 from metadb.identity import canonical_config
 from metadb.records import Config
 from optimizers.fewshot.labelled import read
@@ -199,12 +199,9 @@ def main() -> None:
     torch.set_num_threads(1)
     BUILD.mkdir(parents=True, exist_ok=True)
     cache = BUILD / "sharing.jsonl"
-    rows = [json.loads(line) for line in cache.read_text().splitlines()] if cache.exists() else []
+    rows = rows_so_far(cache, "nas_sharing")
     if asked.summary:
-        content = {"machine": machine(), "summary": summary(rows), "rows": rows}
-        (RESULTS / "nas_sharing.json").write_text(json.dumps(content, indent=1) + "\n")
-        for line in content["summary"]:
-            print(line)
+        write("nas_sharing", {"summary": summary(rows), "rows": rows})
         return
     asked.done = {(row["method"], row["data"], row["seed"]) for row in rows}
     for row in studied(asked):

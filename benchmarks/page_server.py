@@ -16,6 +16,7 @@ HEADS = [
     "load average",
     "asked for",
 ]
+MOMENTS = ("paint_ms", "load_ms", "drawn_ms")
 
 
 def answered(found: Mapping[str, Any]) -> str:
@@ -91,13 +92,10 @@ def viewed(found: Mapping[str, Any]) -> str:
     """When pages are painted and drawn, and what they weigh."""
     lines = []
     for name, each in found["pages"].items():
-        times = (f"{each[k]['median']} ms ({each[k]['most']})" for k in _MOMENTS)
+        times = (f"{each[k]['median']} ms ({each[k]['most']})" for k in MOMENTS)
         lines.append((name, *times, f"{each['bytes']['median'] / 1000:.0f} kB"))
     heads = ["page", "painted (asked: 1 s)", "loaded", "all plots drawn", "sent (asked: 400 kB)"]
     return f"Median and most of {found['rounds']} rounds:\n\n{grid(heads, lines)}"
-
-
-_MOMENTS = ("paint_ms", "load_ms", "drawn_ms")
 
 
 def uploaded(found: Mapping[str, Any]) -> str:

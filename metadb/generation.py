@@ -95,6 +95,9 @@ def write(snapshot: Snapshot, folder: Path, *, keep: int = 2) -> Generation:
     Args:
         folder: Where the generations lie; made if it is not there.
         keep: How many older ones stay for readers who are about to open them.
+
+    Raises:
+        MetadbError: The engine has too little memory, or a file of the tables cannot be read.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +110,9 @@ def write(snapshot: Snapshot, folder: Path, *, keep: int = 2) -> Generation:
             _sync(part)
             made = Generation(number, _path(folder, number), snapshot.version)
             part.replace(made.path)
+        except duckdb.Error as error:
+            why = str(error).splitlines()[0]
+            raise MetadbError(f"no generation could be made in {folder}: {why}") from error
         finally:
             part.unlink(missing_ok=True)
         _sync(folder)
@@ -119,16 +125,14 @@ def write(snapshot: Snapshot, folder: Path, *, keep: int = 2) -> Generation:
 def _filled(snapshot: Snapshot, path: Path) -> None:
     """Fill a file within the engine's memory: each thread holds a row group, so one if need be."""
     try:
+        _fill(snapshot, path)
+    except duckdb.OutOfMemoryException:
+        path.unlink(missing_ok=True)
+        snapshot.con.execute("set threads = 1")
         try:
             _fill(snapshot, path)
-        except duckdb.OutOfMemoryException:
-            path.unlink(missing_ok=True)
-            snapshot.con.execute("set threads = 1")
-            _fill(snapshot, path)
+        finally:
             snapshot.con.execute("reset threads")
-    except duckdb.Error as error:
-        why = str(error).splitlines()[0]
-        raise MetadbError(f"no generation could be made in {path.parent}: {why}") from error
 
 
 def _fill(snapshot: Snapshot, path: Path) -> None:
