@@ -10,7 +10,7 @@ from math import floor, log10
 _WIDTH, _HEIGHT = 720, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 56, 56
 # Okabe, Ito 2008: told apart by people with any colour vision.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "4 2", "1 3")
 
 
@@ -37,11 +37,12 @@ def curves(series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y
         series: Name to values, one for each step.
     """
     values = [v for line in series.values() for v in line]
+    width = _WIDTH + 50 + 7.5 * max(len(name) for name in series)
     axes = _Axes(max(len(line) for line in series.values()), *ticks(min(values), max(values)))
     opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {_HEIGHT}" role="img" '
         f'aria-label="{escape(title)}" font-family="system-ui, sans-serif" font-size="13">'
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>'
+        f'<rect width="{width:.0f}" height="{_HEIGHT}" fill="#ffffff"/>'
     )
     words = [
         _text(title, _LEFT, 26, colour="#1a1a1a", more='font-size="16" font-weight="600"'),
@@ -84,22 +85,16 @@ def _line(axes: _Axes, line: Sequence[float], nth: int) -> str:
 
 def _stroke(nth: int) -> str:
     colour = _COLOURS[nth % len(_COLOURS)]
-    dash = _DASHES[(nth + nth // len(_COLOURS)) % len(_DASHES)]  # the seventh is another first
+    dash = _DASHES[(nth + nth // len(_COLOURS)) % len(_DASHES)]  # the eighth is another first
     return f'stroke="{colour}" stroke-width="2.5" fill="none" stroke-dasharray="{dash}"'
 
 
 def _legend(names: Iterable[str]) -> Iterator[str]:
-    """Over the curves, which shine through: there is no corner that all of them leave free."""
-    names = list(names)
-    x, y = _WIDTH - _RIGHT - 210, _TOP + 14
-    yield (
-        f'<rect x="{x - 8}" y="{y - 16}" width="{_WIDTH - _RIGHT - x + 8}" '
-        f'height="{22 * len(names) + 10}" fill="#ffffff" fill-opacity="0.85"/>'
-    )
+    """Beside the curves: there is no corner that all of them leave free."""
     for nth, name in enumerate(names):
-        at = y + 22 * nth
-        yield f'<line x1="{x}" x2="{x + 30}" y1="{at}" y2="{at}" {_stroke(nth)}/>'
-        yield _text(name, x + 38, at + 4, colour="#1a1a1a")
+        at = _TOP + 14 + 22 * nth
+        yield f'<line x1="{_WIDTH}" x2="{_WIDTH + 30}" y1="{at}" y2="{at}" {_stroke(nth)}/>'
+        yield _text(name, _WIDTH + 38, at + 4, colour="#1a1a1a")
 
 
 def ticks(low: float, high: float) -> tuple[float, float, float]:

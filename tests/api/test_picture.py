@@ -17,12 +17,17 @@ def test_a_picture_has_a_curve_and_a_legend_for_each_series(n):
     assert len(root.findall(f"{tag}path")) == 2
     texts = [t.text for t in root.iter(f"{tag}text")]
     assert {"cold <start>", "warm", "a & b", "n", "loss"} <= set(texts)
+    ends = [float(part[1:].split("V")[0]) for path in root.findall(f"{tag}path")
+            for part in path.attrib["d"].replace("H", " H").split() if part[0] == "H"]  # fmt: skip
+    keys = [float(line.attrib["x1"]) for line in root.findall(f"{tag}line[@stroke-width='2.5']")]
+    assert len(keys) == 2
+    assert max(ends) < min(keys), "the legend lies over a curve"
 
 
 @pytest.mark.parametrize(
     ("low", "high"), [(0.02, 0.11), (0.0, 0.0), (5.0, 5.0), (-3.0, 900.0), (1e-9, 2e-9)]
 )
-def testticks_are_round_and_hold_the_values(low, high):
+def test_ticks_are_round_and_hold_the_values(low, high):
     first, last, step = ticks(low, high)
     assert first <= low
     assert last >= high
