@@ -48,9 +48,10 @@ from metadb.errors import Diverged
 from optimizers.fewshot import CLASSIFIERS, FEW_SHOT_LEARNERS
 from optimizers.fewshot.building import build
 from optimizers.fewshot.evaluation import evaluate
-from optimizers.fewshot.labelled import read
 from optimizers.fewshot.sinusoid import Sinusoids
 from optimizers.fewshot.training import train
+from optimizers.fewshot.ways import Ways
+from optimizers.labelled import read
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BUILD = Path(__file__).resolve().parents[1] / "build" / "fewshot"
@@ -98,8 +99,8 @@ def characters(row: str, name: str, minutes: float, data: Path, device: str) -> 
     """Train on three alphabets, judge on two others."""
     ways, shots, queries, tasks = ROWS[row]
     everything = read(data / "omniglot-small1" / "images_background_small1.zip")
-    source = everything.only(TRAINED).ways(ways, shots=shots, queries=QUERIES, turns=4)
-    tested = everything.only(TESTED).ways(ways, shots=shots, queries=queries)
+    source = Ways(everything.only(TRAINED), ways, shots=shots, queries=QUERIES, turns=4)
+    tested = Ways(everything.only(TESTED), ways, shots=shots, queries=queries)
     learner = build(
         name, shape=(1, 28, 28), ways=ways, classes=source.classes, config=SETTINGS.get(name),
         total=10_000, device=device,

@@ -28,9 +28,11 @@ from benchmarks.machine import write
 from optimizers.fewshot import FEW_SHOT_LEARNERS
 from optimizers.fewshot.building import build
 from optimizers.fewshot.choosing import Candidate, rank
-from optimizers.fewshot.labelled import read
 from optimizers.fewshot.learner import FewShotLearner
-from optimizers.fewshot.weights import put, read_tensors
+from optimizers.fewshot.ways import Ways
+from optimizers.fewshot.weights import put
+from optimizers.labelled import read
+from optimizers.tensor_file import read_tensors
 
 WAYS, SHOTS, QUERIES = 5, 5, 15
 
@@ -38,7 +40,7 @@ WAYS, SHOTS, QUERIES = 5, 5, 15
 def candidates() -> dict[str, FewShotLearner]:
     """The learners that were trained, with their weights."""
     everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
-    source = everything.only(TRAINED).ways(WAYS, shots=1, queries=ROWS["5w1s"][2], turns=4)
+    source = Ways(everything.only(TRAINED), WAYS, shots=1, queries=ROWS["5w1s"][2], turns=4)
     found = {}
     for name in FEW_SHOT_LEARNERS:
         file = BUILD / f"5w1s-{name}-cpu.safetensors"
@@ -60,7 +62,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
-    source = everything.only(TESTED).ways(WAYS, shots=SHOTS, queries=QUERIES)
+    source = Ways(everything.only(TESTED), WAYS, shots=SHOTS, queries=QUERIES)
     learners = candidates()
     names = list(learners)
     accuracy = np.zeros((asked.tasks, len(names)))

@@ -43,7 +43,7 @@ from torch import Generator
 from benchmarks.machine import rows_so_far, write
 from metadb.identity import canonical_config
 from metadb.records import Config
-from optimizers.fewshot.labelled import read
+from optimizers.labelled import read
 from optimizers.nas.decisions import drawn
 from optimizers.nas.images import Parted, parted, read_images
 from optimizers.nas.nb201 import CellNB201

@@ -187,7 +187,8 @@ def evaluate(
     from api.fewshot.trained import learner_of, weights_of
     from metadb.models import is_id, model_of
     from optimizers.fewshot.evaluation import evaluate as judge
-    from optimizers.fewshot.weights import put, read_tensors
+    from optimizers.fewshot.weights import put
+    from optimizers.tensor_file import read_tensors
 
     if episodes < 2:
         raise WrongUsage(f"--episodes is {episodes}; give 2 or more")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metadb.models import Model
     from metadb.store import Store
     from optimizers.fewshot.choosing import Candidate, Choice
-    from optimizers.fewshot.labelled import Labelled
+    from optimizers.labelled import Labelled
 
 
 def models(

@@ -55,7 +55,8 @@ def record(
     Returns: the task's id, and the model's; None where nothing was learnt across tasks.
     """
     from optimizers.fewshot.building import space_of
-    from optimizers.fewshot.weights import packed, tensors_of
+    from optimizers.fewshot.weights import tensors_of
+    from optimizers.tensor_file import packed
 
     task, steps = task_of(about, described), looks[-1].step if looks else 0
     space, took_s = space_of(about["learner"]), looks[-1].elapsed_s if looks else 0.0

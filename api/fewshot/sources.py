@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from metadb.records import Config
     from optimizers.fewshot.episode import Source
-    from optimizers.fewshot.labelled import Labelled
+    from optimizers.labelled import Labelled
 
 STORE = "store:"
 """Before the name of a space: what configurations of it reached on the tasks of the store."""
@@ -81,12 +81,13 @@ def read_sources(
     if data.startswith(STORE):
         return _responses(data, shots=shots, queries=queries, test=test, seed=seed, store=store)
     from optimizers.fewshot.describing import describe
+    from optimizers.fewshot.ways import Ways
 
     labelled, within = labelled_of(data, size), _is_tables(data)
     if within:  # a rare class of a table is no reason to do without the table
         labelled = labelled.with_at_least(shots + queries)
     tested, trained = parted(labelled, test, seed)
-    train = trained.ways(ways, shots=shots, queries=queries, turns=turns, within=within)
+    train = Ways(trained, ways, shots=shots, queries=queries, turns=turns, within=within)
     about = {
         "data": Path(data).name, "content": _content(labelled),
         "shape": list(labelled.x.shape[1:]), "ways": ways, "shots": shots,
@@ -95,7 +96,7 @@ def read_sources(
     }  # fmt: skip
     return Sources(
         train,
-        tested.ways(ways, shots=shots, queries=queries, within=within),
+        Ways(tested, ways, shots=shots, queries=queries, within=within),
         tuple(labelled.x.shape[1:]),
         ways,
         train.classes,
@@ -121,6 +122,7 @@ def read_tested(
         WrongUsage: Classes that it was trained on, or ways that its last layer does not have.
     """
     from optimizers.fewshot import EMBEDDERS
+    from optimizers.fewshot.ways import Ways
 
     shots = shots or about["shots"]
     if "content" not in about:  # numbers are regressed
@@ -149,7 +151,7 @@ def read_tested(
             f"{about['learner']} was trained for {about['ways']} ways, and its last layer has no "
             f"others; train it with --ways {ways}, or judge an embedding"
         )
-    drawn = tested.ways(ways, shots=shots, queries=queries, within=within)
+    drawn = Ways(tested, ways, shots=shots, queries=queries, within=within)
     return Sources(
         drawn,
         drawn,
@@ -232,8 +234,8 @@ def config_of(space: ConfigurationSpace, text: str | None) -> Config:
 
 def labelled_of(data: str, size: int) -> Labelled:
     """The inputs and classes that `data` names: a file, a folder or `digits`."""
-    from optimizers.fewshot.labelled import digits, read
     from optimizers.fewshot.tabular import read_tables
+    from optimizers.labelled import digits, read
 
     if _is_tables(data):
         return read_tables(Path(data))

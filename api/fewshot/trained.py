@@ -36,7 +36,7 @@ def weights_of(model: Model) -> dict[str, Tensor]:
     Raises:
         MalformedFile: They are not those that were kept.
     """
-    from optimizers.fewshot.weights import read_tensors
+    from optimizers.tensor_file import read_tensors
 
     tensors, _ = read_tensors(model.weights, expected_sha256=model.id)
     return tensors

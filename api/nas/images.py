@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metadb.records import Task
 
 if TYPE_CHECKING:
-    from optimizers.fewshot.labelled import Labelled
+    from optimizers.labelled import Labelled
 
 
 def content_of(labelled: Labelled, *, validation: float, seed: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from metadb.datafile import read_data
 from metadb.errors import MalformedFile
 from metadb.tablefile import READERS, bare_suffix
-from optimizers.fewshot.labelled import Labelled, of_arrays
+from optimizers.labelled import Labelled, of_arrays
 
 TABLES = READERS.keys() - {".txt", ".json"}
 """What a table's name ends in; the others may lie beside them for another reason."""

@@ -14,7 +14,8 @@ from metadb.errors import Diverged, WrongUsage
 from optimizers.fewshot.episode import Source
 from optimizers.fewshot.evaluation import Scores, evaluate
 from optimizers.fewshot.learner import FewShotLearner
-from optimizers.fewshot.weights import put, read_tensors, tensors_of, write_tensors
+from optimizers.fewshot.weights import put, tensors_of
+from optimizers.tensor_file import read_tensors, write_tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from metadb.errors import WrongUsage
 from optimizers.fewshot.episode import Episodes, Examples
+from optimizers.labelled import Labelled
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,10 @@ class Ways:
     """Tasks that each tell a few classes apart.
 
     Args:
-        x: Inputs (n, ...), bytes or floats; bytes are divided by 255.
-        y: The class of each, (n,), integers from 0 on.
-        names: Of the classes.
+        data: Inputs and their classes; bytes are divided by 255.
         ways: Classes of a task.
         shots, queries: Examples of each class in the support, and to be judged by.
-        within: The group of each class, where all classes of a task are to be of one; else None.
+        within: Whether all classes of a task are of one group.
         turns: Quarter turns: 4 makes of each class of images four, one for each; 1 leaves them.
         dtype: Of the inputs that are drawn.
 
@@ -32,21 +31,21 @@ class Ways:
     All of a batch is drawn at once, on the generator's device.
     """
 
-    x: Tensor
-    y: Tensor
-    names: tuple[str, ...]
+    data: Labelled
     ways: int = 5
     shots: int = 1
     queries: int = 15
     turns: int = 1
     dtype: torch.dtype = torch.float32
-    within: tuple[str, ...] | None = None
+    within: bool = False
 
     def __post_init__(self) -> None:
-        classes, counts = len(self.names), self._counts
-        if self.turns > 1 and (self.x.dim() != 4 or self.x.shape[2] != self.x.shape[3]):
+        classes, counts = len(self.data.names), self._counts
+        if self.turns > 1 and (
+            self.data.x.dim() != 4 or self.data.x.shape[2] != self.data.x.shape[3]
+        ):
             raise WrongUsage(
-                f"only square images can be turned, not inputs of {tuple(self.x.shape[1:])}; "
+                f"only square images can be turned, not inputs of {tuple(self.data.x.shape[1:])}; "
                 "use turns=1"
             )
         if not 2 <= self.ways <= classes * self.turns:
@@ -54,11 +53,11 @@ class Ways:
                 f"{self.ways} ways cannot be drawn from {classes * self.turns} classes; there are "
                 f"{classes} in the data{' and four turns of each' if self.turns > 1 else ''}"
             )
-        if self.within is not None and not len(self._groups[1]):
+        if self.within and not len(self._groups[1]):
             raise WrongUsage(f"no group has {self.ways} classes to tell apart")
         needed, least = self.shots + self.queries, int(counts.min())
         if min(self.shots, self.queries) < 1 or least < needed:
-            few = self.names[int(counts.argmin())]
+            few = self.data.names[int(counts.argmin())]
             raise WrongUsage(
                 f"{self.shots} shots and {self.queries} queries need {needed} examples of each "
                 f"class and one of each kind, but {few!r} has {least}"
@@ -67,7 +66,7 @@ class Ways:
     @property
     def classes(self) -> int:
         """How many classes can be drawn, turned ones counted."""
-        return len(self.names) * self.turns
+        return len(self.data.names) * self.turns
 
     def with_task(self, *, ways: int, shots: int, queries: int) -> Ways:
         """The same inputs for other tasks."""
@@ -77,7 +76,7 @@ class Ways:
         """So many tasks; classes without repetition within a task, examples too."""
         place, own = rng.device, self._on(rng.device)
         drawn = torch.rand(tasks, self.classes, generator=rng, device=place)
-        if self.within is not None:
+        if self.within:
             of, enough = (t.to(place) for t in self._groups)
             chosen = torch.randint(len(enough), (tasks, 1), generator=rng, device=place)
             drawn = drawn.where(of == enough[chosen], -1.0)
@@ -100,13 +99,13 @@ class Ways:
 
     @cached_property
     def _counts(self) -> Tensor:
-        return torch.bincount(self.y, minlength=len(self.names))
+        return torch.bincount(self.data.y, minlength=len(self.data.names))
 
     @cached_property
     def _groups(self) -> tuple[Tensor, Tensor]:
         """The group of each class that can be drawn, and the groups that have enough of them."""
-        names = {group: nth for nth, group in enumerate(dict.fromkeys(self.within or ()))}
-        of = torch.tensor([names[g] for g in self.within or ()]).repeat_interleave(self.turns)
+        names = {group: nth for nth, group in enumerate(dict.fromkeys(self.data.groups))}
+        of = torch.tensor([names[g] for g in self.data.groups]).repeat_interleave(self.turns)
         return of, torch.nonzero(torch.bincount(of, minlength=1) >= self.ways)[:, 0]
 
     @cached_property
@@ -116,9 +115,9 @@ class Ways:
     def _on(self, place: torch.device) -> _Sorted:
         """The inputs sorted by class, once a device."""
         if str(place) not in self._places:
-            order = self.y.argsort(stable=True)
+            order = self.data.y.argsort(stable=True)
             self._places[str(place)] = _Sorted(
-                self.x[order].to(place),
+                self.data.x[order].to(place),
                 self._counts.to(place),
                 (self._counts.cumsum(0) - self._counts).to(place),
                 int(self._counts.max()),

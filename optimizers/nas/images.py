@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from metadb.errors import WrongUsage
-from optimizers.fewshot.labelled import Labelled, digits, of_arrays, read
+from optimizers.labelled import Labelled, digits, of_arrays, read
 
 Images = tuple[Tensor, Tensor]
 """Images (n, channels, height, width) and the number of the class of each, (n,)."""

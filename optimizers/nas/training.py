@@ -14,8 +14,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from metadb.errors import Diverged, NotFound, WrongUsage
-from optimizers.fewshot.weights import read_tensors, write_tensors
 from optimizers.nas.images import Images
+from optimizers.tensor_file import read_tensors, write_tensors
 
 MOMENTUM, DECAY, CLIP = 0.9, 3e-4, 5.0
 

@@ -12,7 +12,6 @@ from torch import Generator, Tensor
 
 from metadb.errors import NotFound, WrongUsage
 from metadb.records import Config
-from optimizers.fewshot.weights import read_tensors, write_tensors
 from optimizers.nas.darts_search import DARTS
 from optimizers.nas.enas import ENAS
 from optimizers.nas.gdas import GDAS
@@ -23,6 +22,7 @@ from optimizers.nas.shared_random import SharedRandom
 from optimizers.nas.space import NasSpace
 from optimizers.nas.supernet import AsOne, Supernet, supernet
 from optimizers.nas.training import place_of
+from optimizers.tensor_file import read_tensors, write_tensors
 
 WHOLE = {"darts", "darts_second", "one_shot"}
 """These compute all operations of an edge in a step; the others one."""

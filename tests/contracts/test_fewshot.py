@@ -17,7 +17,9 @@ from optimizers.fewshot.evaluation import evaluate
 from optimizers.fewshot.sinusoid import Sinusoids
 from optimizers.fewshot.training import train
 from optimizers.fewshot.ways import Ways
-from optimizers.fewshot.weights import put, read_tensors, tensors_of, write_tensors
+from optimizers.fewshot.weights import put, tensors_of
+from optimizers.labelled import Labelled
+from optimizers.tensor_file import read_tensors, write_tensors
 
 NAMES = list(FEW_SHOT_LEARNERS)
 WAYS, D = 3, 6
@@ -37,7 +39,7 @@ def clusters(classes=12, each=12, seed=0, *, apart=3.0):
     x = (centres + torch.randn(classes, each, D, generator=rng)).flatten(0, 1)
     y = torch.arange(classes).repeat_interleave(each)
     names = tuple(f"c{i}" for i in range(classes))
-    return Ways(x, y, names, ways=WAYS, shots=2, queries=4)
+    return Ways(Labelled(x, y, names, names), ways=WAYS, shots=2, queries=4)
 
 
 def learner(name, source=None, **options):

@@ -8,9 +8,10 @@ import torch
 
 from metadb.errors import MalformedFile, WrongUsage
 from metadb.history import Configs, History
-from optimizers.fewshot.labelled import of_arrays
 from optimizers.fewshot.responses import Responses
 from optimizers.fewshot.tabular import WIDTH, is_tables, read_tables
+from optimizers.fewshot.ways import Ways
+from optimizers.labelled import of_arrays
 
 
 def rng(seed=0):
@@ -44,14 +45,14 @@ def test_a_table_is_the_group_of_its_classes(folder):
 
 def test_the_classes_of_a_task_are_of_one_table(folder):
     found = read_tables(folder)
-    episodes = found.ways(2, shots=1, queries=2, within=True).draw(200, rng())
+    episodes = Ways(found, 2, shots=1, queries=2, within=True).draw(200, rng())
     table = (episodes.classes >= 3).long()  # (tasks, ways)
     assert torch.equal(table[:, 0], table[:, 1])
     assert 0.3 < table[:, 0].double().mean() < 0.7  # tables count alike, however many classes
-    episodes = found.ways(3, shots=1, queries=2, within=True).draw(50, rng())
+    episodes = Ways(found, 3, shots=1, queries=2, within=True).draw(50, rng())
     assert int(episodes.classes.max()) == 2  # the other table has two classes
     with pytest.raises(WrongUsage, match="no group has 4 classes"):
-        found.ways(4, shots=1, queries=2, within=True)
+        Ways(found, 4, shots=1, queries=2, within=True)
 
 
 def test_rare_classes_can_be_left_out(folder):
@@ -62,7 +63,7 @@ def test_turned_classes_keep_their_group():
     images = of_arrays(
         np.zeros((24, 1, 4, 4), np.uint8), np.arange(24) // 4, groups=["a", "a", "a", "b", "b", "b"]
     )
-    source = images.ways(5, shots=1, queries=1, turns=4, within=True)
+    source = Ways(images, 5, shots=1, queries=1, turns=4, within=True)
     classes = source.draw(50, rng()).classes // 12  # 3 classes with 4 turns each
     assert torch.equal(classes, classes[:, :1].expand_as(classes))
 

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Generator
 
 from metadb.errors import MalformedFile, NotFound, WrongUsage
-from optimizers.fewshot.labelled import digits, of_arrays, read
+from optimizers.fewshot.ways import Ways
+from optimizers.labelled import digits, of_arrays, read
 
 
 def numbered(classes=6, each=10):
@@ -26,7 +27,7 @@ def draw(source, tasks=50, seed=0):
 
 
 def test_an_episode_has_its_ways_shots_and_queries_and_repeats_nothing():
-    found = draw(numbered().ways(4, shots=2, queries=3))
+    found = draw(Ways(numbered(), 4, shots=2, queries=3))
     assert found.support.x.shape == (50, 8, 2)
     assert found.query.x.shape == (50, 12, 2)
     for task in range(50):
@@ -38,7 +39,7 @@ def test_an_episode_has_its_ways_shots_and_queries_and_repeats_nothing():
 
 
 def test_classes_and_examples_are_drawn_evenly():
-    found = draw(numbered().ways(2, shots=1, queries=1), tasks=6000)
+    found = draw(Ways(numbered(), 2, shots=1, queries=1), tasks=6000)
     classes = torch.bincount(found.classes.flatten(), minlength=6) / 12000
     assert classes.numpy() == pytest.approx(1 / 6, abs=0.015)
     places = torch.bincount(found.support.x[:, :, 1].flatten().long(), minlength=10) / 12000
@@ -46,14 +47,14 @@ def test_classes_and_examples_are_drawn_evenly():
 
 
 def test_the_same_seed_draws_the_same():
-    source = numbered().ways(3, shots=1, queries=2)
+    source = Ways(numbered(), 3, shots=1, queries=2)
     assert torch.equal(draw(source).query.x, draw(source).query.x)
     assert not torch.equal(draw(source).query.x, draw(source, seed=1).query.x)
 
 
 def test_classes_of_unequal_size_give_only_their_own_examples():
     y = np.array([0] * 3 + [1] * 9 + [2] * 5)
-    found = draw(of_arrays(np.arange(17.0)[:, None], y).ways(3, shots=1, queries=2), tasks=200)
+    found = draw(Ways(of_arrays(np.arange(17.0)[:, None], y), 3, shots=1, queries=2), tasks=200)
     for part in (found.support, found.query):
         own = found.classes.gather(1, part.y)
         assert np.array_equal(own.numpy(), y[part.x[:, :, 0].long().numpy()])
@@ -62,7 +63,7 @@ def test_classes_of_unequal_size_give_only_their_own_examples():
 def test_a_turned_image_is_another_class_and_all_of_its_class_turn_alike():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (12, 1, 4, 4), dtype=np.uint8)
-    source = of_arrays(images, np.repeat([0, 1, 2], 4)).ways(5, shots=1, queries=2, turns=4)
+    source = Ways(of_arrays(images, np.repeat([0, 1, 2], 4)), 5, shots=1, queries=2, turns=4)
     assert source.classes == 12
     found = draw(source, tasks=30)
     known = torch.from_numpy(images).float() / 255
@@ -97,7 +98,7 @@ def test_a_group_is_never_on_both_sides():
 )
 def test_what_cannot_be_drawn_is_said(asked, said):
     with pytest.raises(WrongUsage, match=said):
-        numbered().ways(**{"ways": 3, "shots": 1, "queries": 2, **asked})
+        Ways(numbered(), **{"ways": 3, "shots": 1, "queries": 2, **asked})
 
 
 def test_what_cannot_be_parted_or_is_not_there_is_said():

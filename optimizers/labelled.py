@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from metadb.errors import MalformedFile, NotFound, WrongUsage
-from optimizers.fewshot.ways import Ways
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
@@ -87,21 +86,6 @@ class Labelled:
         """Only the classes that have so many examples."""
         enough = torch.bincount(self.y, minlength=len(self.names)) >= n
         return self._with(torch.nonzero(enough)[:, 0].tolist())
-
-    def ways(
-        self,
-        ways: int = 5,
-        *,
-        shots: int = 1,
-        queries: int = 15,
-        turns: int = 1,
-        within: bool = False,
-    ) -> Ways:
-        """Episodes of these classes; `within`: those of a task are all of one group."""
-        return Ways(
-            self.x, self.y, self.names, ways=ways, shots=shots, queries=queries, turns=turns,
-            within=self.groups if within else None,
-        )  # fmt: skip
 
 
 def of_arrays(x: np.ndarray, y: np.ndarray, *, groups: Sequence[str] | None = None) -> Labelled:
