@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from metadb.errors import NotFound, WrongUsage
@@ -72,6 +73,8 @@ def build(
         regressing = ", ".join(n for n in FEW_SHOT_LEARNERS if n not in CLASSIFIERS)
         raise WrongUsage(f"{name} tells classes apart; for numbers there are {regressing}")
     module = _network(name, shape, ways, width, seed)
+    if torch.device(device).type == "cpu":  # a quarter to a third faster there, the same numbers
+        module = module.to(memory_format=torch.channels_last)
     offered: dict[str, Any] = {
         "features": lambda: features(module, shape),
         "classes": lambda: classes if ways is not None else None,

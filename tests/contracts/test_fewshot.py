@@ -91,6 +91,22 @@ def test_tasks_worked_on_at_once_teach_what_they_teach_one_by_one(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_how_weights_lie_in_memory_changes_nothing_of_what_is_learnt(name):
+    rng = Generator().manual_seed(0)
+    images, y = torch.rand(36, 1, 16, 16, generator=rng), torch.arange(6).repeat_interleave(6)
+    letters = tuple("abcdef")
+    source = Ways(Labelled(images, y, letters, letters), ways=WAYS, shots=2, queries=4)
+    batch = source.draw(2, rng)
+    one, two = (
+        build(name, shape=(1, 16, 16), ways=WAYS, classes=6, width=8, total=100) for _ in range(2)
+    )
+    for t in two.learnt.values():
+        t.data = t.data.contiguous()
+    assert one.step(batch) == pytest.approx(two.step(batch), rel=1e-4)
+    torch.testing.assert_close(said(one, batch), said(two, batch), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_adapting_changes_nothing_of_what_was_learnt(name):
     one = learner(name)
     one.step(drawn())
