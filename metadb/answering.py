@@ -24,7 +24,7 @@ from metadb.gate import LONGEST, Gate
 _BATCH = 2048
 _PASSED = 500  # statements that passed the gate are remembered by their exact text
 _CONFIG: dict[str, Any] = {"memory_limit": "256MB", "threads": 1}
-_SETTINGS = (  # in this order: what is set last forbids to set the others
+_SETTINGS = (
     "temp_directory = ''",
     "max_temp_directory_size = '0B'",
     "autoinstall_known_extensions = false",
@@ -38,7 +38,6 @@ _SETTINGS = (  # in this order: what is set last forbids to set the others
     "max_expression_depth = 200",
     "pivot_limit = 1000",
     "enable_external_access = false",
-    "lock_configuration = true",
 )
 _HOSTILE = (  # errors after which this process is not to be trusted further, or tells too much
     duckdb.InternalException,
@@ -93,7 +92,8 @@ class Answering:
 
     def __init__(self, seconds: float) -> None:
         self._max_execution_ms = int(seconds * 1000)
-        self._parser = self._locked(":memory:")
+        self._parser = duckdb.connect(":memory:", config=_CONFIG)
+        self._lock(self._parser)
         (self._serialize,) = self._parser.extract_statements("select json_serialize_sql(?)")
         self._passed: dict[str, None] = {}
         self._con: duckdb.DuckDBPyConnection | None = None
@@ -103,10 +103,12 @@ class Answering:
     def open(self, path: str) -> dict[str, Any]:
         """Answer from this file from now on; stay with the last one where it cannot be opened."""
         try:
-            con = self._locked(path)
+            con = duckdb.connect(path, read_only=True, config=_CONFIG)
+            # Before it is locked, see there.
             found = con.execute(
                 "select table_schema, table_name from information_schema.tables"
             ).fetchall()
+            self._lock(con)
         except (duckdb.Error, MemoryError):
             return {"opened": False}
         if self._con is not None:
@@ -116,13 +118,12 @@ class Answering:
         self._gate = Gate([(t,) if schema == "main" else (schema, t) for schema, t in found])
         return {"opened": True}
 
-    def _locked(self, path: str) -> duckdb.DuckDBPyConnection:
-        con = duckdb.connect(path, read_only=path != ":memory:", config=_CONFIG)
-        # Global: a setting of one connection is not that of its cursors, which answer.
-        con.execute(f"set global max_execution_time = {self._max_execution_ms}")
-        for setting in _SETTINGS:
+    def _lock(self, con: duckdb.DuckDBPyConnection) -> None:
+        # Global: a setting of one connection is not that of its cursors, which answer. The time a
+        # statement may take comes late: on a machine that stands still it would end ours too.
+        for setting in (*_SETTINGS, f"max_execution_time = {self._max_execution_ms}"):
             con.execute(f"set global {setting}")
-        return con
+        con.execute("set global lock_configuration = true")
 
     def answer(self, sql: str, *, rows: int, size_bytes: int) -> tuple[bytes, bool]:
         """The first rows that a statement answers, as an Arrow stream, and whether there were more.

@@ -34,7 +34,15 @@ def test_what_was_refused_is_refused_again(tmp_path: Path) -> None:
             answering.answer("select * from read_text('/etc/hostname')", rows=1, size_bytes=1)
 
 
-@pytest.mark.parametrize("setting", [*_SETTINGS, "max_execution_time = 3000"])
+def test_the_time_of_a_statement_is_not_that_of_opening(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.duckdb", "first")
+    assert all(Answering(0.001).open(path)["opened"] for _ in range(20))
+
+
+LOCKED = (*_SETTINGS, "max_execution_time = 3000", "lock_configuration = true")
+
+
+@pytest.mark.parametrize("setting", LOCKED)
 def test_every_setting_holds_where_statements_are_answered(tmp_path: Path, setting: str) -> None:
     answering = Answering(3.0)
     answering.open(made(tmp_path / "a.duckdb", "first"))
