@@ -84,7 +84,8 @@ class MetaLSTM:
     def adapt(self, support: Examples) -> Predictor:
         """The network after the learned steps on the support of each task."""
         support = support.to(next(iter(self.learnt.values())).device)
-        return predictor(self._module, self._walked(support, self._adapt_steps))
+        with torch.no_grad():
+            return predictor(self._module, self._walked(support, self._adapt_steps))
 
     def _judged(self, episodes: Episodes) -> Tensor:
         weights = self._walked(episodes.support, self._steps)
