@@ -12,7 +12,7 @@ import torch
 from ConfigSpace import Float, Integer
 from torch import Tensor, nn
 
-from optimizers.fewshot.coordinates import flat, scaled, shaped
+from optimizers.fewshot.coordinates import flat, remembered, scaled, shaped
 from optimizers.fewshot.episode import Episodes, Examples
 from optimizers.fewshot.forward import losses, outputs, spread
 from optimizers.fewshot.networks import by_batch, fresh, learnable
@@ -117,8 +117,9 @@ class LSTMOptimizer:
 
     def _way(self, slope: Tensor, memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The step of each coordinate (tasks, coordinates), and what the LSTM remembers."""
-        first = self._lstm["first"](scaled(slope.flatten()), (memory[0], memory[1]))
-        second = self._lstm["second"](first[0], (memory[2], memory[3]))
+        told = scaled(slope.flatten())
+        first = remembered(self._lstm["first"], told, (memory[0], memory[1]))
+        second = remembered(self._lstm["second"], first[0], (memory[2], memory[3]))
         way = STEP * self._lstm["step"](second[0])
         return way.view(slope.shape), [*first, *second]
 

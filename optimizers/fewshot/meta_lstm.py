@@ -13,7 +13,7 @@ import torch
 from ConfigSpace import Float, Integer
 from torch import Generator, Tensor, nn
 
-from optimizers.fewshot.coordinates import flat, scaled, shaped
+from optimizers.fewshot.coordinates import flat, remembered, scaled, shaped
 from optimizers.fewshot.episode import Episodes, Examples
 from optimizers.fewshot.forward import losses, outputs, spread
 from optimizers.fewshot.networks import by_batch, fresh, learnable
@@ -95,7 +95,7 @@ class MetaLSTM:
         like = {name: self.learnt[name] for name in self._names}
         cell = flat(spread(like, len(support.x)))  # (tasks, coordinates)
         count = cell.numel()
-        seen = (cell.new_zeros(count, HIDDEN), cell.new_zeros(count, HIDDEN))
+        seen = [cell.new_zeros(count, HIDDEN), cell.new_zeros(count, HIDDEN)]
         kept, rate = cell.new_zeros(count, 1), cell.new_zeros(count, 1)
         for _ in range(steps):
             leaf = cell.detach().requires_grad_()
@@ -104,7 +104,7 @@ class MetaLSTM:
                 (slope,) = torch.autograd.grad(each.sum(), leaf)
             loss = each.detach().unsqueeze(1).expand_as(slope)
             told = torch.cat([scaled(slope), scaled(loss)], dim=2).flatten(0, 1)
-            seen = self._gates["sees"](told, seen)
+            seen = remembered(self._gates["sees"], told, (seen[0], seen[1]))
             now = leaf.detach().reshape(count, 1)
             kept = self._gates["forget"](torch.cat([seen[0], now, kept], dim=1)).sigmoid()
             rate = self._gates["learn"](torch.cat([seen[0], now, rate], dim=1)).sigmoid()
