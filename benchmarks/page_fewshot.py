@@ -26,7 +26,8 @@ ON_ALL = {
 }
 ORIENTATION = (
     "Published figures stand there for orientation (some from memory): they are of 1,200 "
-    "characters to train on, not 86, and of tens of thousands of steps of up to 32 tasks on a GPU."
+    "characters to train on, not 86, and of tens of thousands of steps of up to 32 tasks on a GPU. "
+    "*: judged on 200 of the 600 tasks."
 )
 PUBLISHED = {  # Li et al. 2017, table 1: 5 and 10 points, one step
     "maml": (1.13, 0.77),
@@ -63,7 +64,7 @@ def _characters(rows: Sequence[Mapping[str, Any]], row: str, minutes: float) -> 
     nth, apart = list(TITLES).index(row), row == "5w1s"
     lines = [
         (
-            f"`{r['learner']}`", _with(r["together"]),
+            f"`{r['learner']}`{'*' if r.get('episodes', 600) < 600 else ''}", _with(r["together"]),
             *((_with(r["few_apart"]), _with(r["few_together"])) if apart else ()),
             f"{r['steps']:,}",
             f"{ON_ALL[r['learner']][nth] / 100:.3f}" if r["learner"] in ON_ALL else "", r["why"],

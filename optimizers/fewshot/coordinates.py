@@ -51,5 +51,5 @@ def remembered(cell: nn.Module, told: Tensor, state: tuple[Tensor, Tensor]) -> l
     """
     if told.device.type != "cpu":
         return list(cell(told, state))
-    parts = zip(told.split(PIECE), *(s.split(PIECE) for s in state), strict=True)
+    parts = zip(*(torch.split(part, PIECE) for part in (told, *state)), strict=True)
     return [torch.cat(s) for s in zip(*(cell(x, (h, c)) for x, h, c in parts), strict=True)]
