@@ -89,7 +89,7 @@ def shared(found: Mapping[str, Any]) -> str:
             f"{r['same_size']:.3f}", _less(r["over_same_size"]), f"{r['any_size']:.3f}",
             _less(r["over_any_size"]), f"{r['search_s']:.0f}",
         )
-        for r in found["summary"]
+        for r in sorted(found["summary"], key=lambda r: (r["data"], -r["over_same_size"][0]))
     ]  # fmt: skip
     heads = [
         "search", "data", "seeds", "its cell's accuracy", "random cells of its size", "difference",
