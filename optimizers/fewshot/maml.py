@@ -55,7 +55,7 @@ class MAML:
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        self._module = by_batch(module).to(device)
+        self._module = by_batch(module, twice=not first_order).to(device)
         self.learnt = learnable(self._module)
         self.kept: dict[str, Tensor] = {}
         self.outer = Outer(self.learnt, rate=outer_rate, at_once=at_once)

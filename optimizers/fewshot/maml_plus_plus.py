@@ -17,6 +17,7 @@ import torch
 from ConfigSpace import Float, Integer
 from torch import Tensor, nn
 
+from optimizers.fewshot.batch_norm import ByBatch
 from optimizers.fewshot.episode import Episodes, Examples
 from optimizers.fewshot.forward import Weights, losses, outputs, spread
 from optimizers.fewshot.inner import descent
@@ -62,7 +63,7 @@ class MAMLPlusPlus:
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        self._module = by_batch(module).to(device)
+        self._module = by_batch(module, twice=True).to(device)
         whole, normed = learnable(self._module), _normed(self._module)
         self._steps = steps
         self._moving = [name for name in whole if name not in normed]
@@ -129,6 +130,6 @@ def _normed(module: nn.Module) -> set[str]:
     return {
         f"{name}.{own}" if name else own
         for name, part in module.named_modules()
-        if isinstance(part, nn.modules.batchnorm._BatchNorm)
+        if isinstance(part, ByBatch)
         for own, _ in part.named_parameters(recurse=False)
     }

@@ -51,7 +51,7 @@ class MetaSGD:
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        self._module = by_batch(module).to(device)
+        self._module = by_batch(module, twice=True).to(device)
         weights, rng = learnable(self._module), Generator().manual_seed(seed)
         self._names = list(weights)
         self.learnt = weights | {

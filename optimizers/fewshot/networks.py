@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metadb.errors import WrongUsage
+from optimizers.fewshot.batch_norm import ByBatch
 
 
 def mlp(inputs: int, outputs: int, *, widths: Sequence[int] = (40, 40), seed: int = 0) -> nn.Module:
@@ -72,13 +73,20 @@ def fresh(module: nn.Module, seed: int) -> nn.Module:
     return module
 
 
-def by_batch(module: nn.Module) -> nn.Module:
+def by_batch(module: nn.Module, *, twice: bool = False) -> nn.Module:
     """A copy whose batch norms use each batch's own statistics, in training and after it.
 
     An initialisation is learnt so (Finn et al. 2017): what a batch of one task looks like is part
     of the task. Queries are then judged together, which tells about each from the others.
+
+    Args:
+        twice: It will be differentiated twice, so that norms are chosen which do that fast.
     """
-    return _normed(module, tracking=False).train()
+    module = nn.Sequential(deepcopy(module))
+    for name, part in list(module.named_modules()):
+        if twice and isinstance(part, nn.modules.batchnorm._BatchNorm) and part.affine:
+            module.set_submodule(name, ByBatch(part))
+    return _normed(module[0], tracking=False).train()
 
 
 def by_running(module: nn.Module) -> nn.Module:
