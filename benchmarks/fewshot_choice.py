@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,12 +38,12 @@ from optimizers.tensor_file import read_tensors
 WAYS, SHOTS, QUERIES = 5, 5, 15
 
 
-def candidates() -> dict[str, FewShotLearner]:
-    """The learners that were trained, with their weights."""
+def candidates(names: Sequence[str]) -> dict[str, FewShotLearner]:
+    """Those of these learners that were trained, with their weights."""
     everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
     source = Ways(everything.only(TRAINED), WAYS, shots=1, queries=ROWS["5w1s"][2], turns=4)
     found = {}
-    for name in FEW_SHOT_LEARNERS:
+    for name in names:
         file = BUILD / f"5w1s-{name}-cpu.safetensors"
         if not file.exists() and name != "scratch":
             continue
@@ -63,7 +64,7 @@ def main() -> None:
     torch.set_num_threads(1)
     everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
     source = Ways(everything.only(TESTED), WAYS, shots=SHOTS, queries=QUERIES)
-    learners = candidates()
+    learners = candidates(list(FEW_SHOT_LEARNERS))
     names = list(learners)
     accuracy = np.zeros((asked.tasks, len(names)))
     chosen = []

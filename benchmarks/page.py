@@ -198,6 +198,7 @@ def sources() -> list[str]:
         "optimizer_speed": ("Speed of the optimisers", optimizers.speed),
         "optimizer_gpu": ("Gaussian processes on a GPU", optimizers.gpu),
         "fewshot": ("Few-shot learners", fewshot.judged),
+        "fewshot_gap": ("Own alphabets and new ones", fewshot.carried),
         "fewshot_speed": ("An outer step of MAML", fewshot.stepped),
         "fewshot_choice": ("Which model to start a new task from", fewshot.chosen),
         "nas": ("Searches of architectures", searched),
