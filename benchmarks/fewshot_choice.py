@@ -38,18 +38,25 @@ from optimizers.tensor_file import read_tensors
 WAYS, SHOTS, QUERIES = 5, 5, 15
 
 
-def candidates(names: Sequence[str]) -> dict[str, FewShotLearner]:
-    """Those of these learners that were trained, with their weights."""
+def candidates(
+    names: Sequence[str], row: str = "5w1s", **changed: Any
+) -> dict[str, FewShotLearner]:
+    """Those of these learners that were trained for a row, with their weights.
+
+    Args:
+        changed: Settings that are not those of the training.
+    """
+    ways, shots = ROWS[row][:2]
     everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
-    source = Ways(everything.only(TRAINED), WAYS, shots=1, queries=ROWS["5w1s"][2], turns=4)
+    classes = Ways(everything.only(TRAINED), ways, shots=shots, turns=4).classes
     found = {}
     for name in names:
-        file = BUILD / f"5w1s-{name}-cpu.safetensors"
+        file = BUILD / f"{row}-{name}-cpu.safetensors"
         if not file.exists() and name != "scratch":
             continue
         learner = build(
-            name, shape=(1, 28, 28), ways=WAYS, classes=source.classes, config=SETTINGS.get(name),
-            total=10_000,
+            name, shape=(1, 28, 28), ways=ways, classes=classes,
+            config=SETTINGS.get(name, {}) | changed, total=10_000,
         )  # fmt: skip
         if file.exists():
             put(learner, read_tensors(file)[0])

@@ -101,11 +101,14 @@ def _sinusoids(rows: Sequence[Mapping[str, Any]]) -> str:
 def carried(found: Mapping[str, Any]) -> str:
     """Accuracy on alphabets of the training and on new ones."""
     lines = [
-        (f"`{name}`", _with(r["own"]), _with(r["new"]), f"{r['own'][0] - r['new'][0]:+.3f}")
-        for name, r in sorted(found["learners"].items(), key=lambda item: -item[1]["own"][0])
-    ]
-    heads = [f"5-way 1-shot, {found['tasks']} tasks", "own alphabets", "new ones", "lost"]
-    return grid(heads, lines)
+        (
+            TITLES[r["row"]], f"`{r['learner']}`", str(r["adapt_steps"] or ""), _with(r["own"]),
+            _with(r["new"]), f"{r['own'][0] - r['new'][0]:+.3f}",
+        )
+        for r in sorted(found["rows"], key=lambda r: (r["row"], -r["own"][0]))
+    ]  # fmt: skip
+    heads = ["", "", "inner steps on a new task", "own alphabets", "new ones", "lost"]
+    return f"{found['tasks']} tasks each:\n\n{grid(heads, lines)}"
 
 
 def stepped(found: Mapping[str, Any]) -> str:
