@@ -3,8 +3,8 @@
     python -m benchmarks.fewshot_choice [--tasks 40]
 
 Protocol: the candidates are the learners that `benchmarks.fewshot` has trained for 5-way 1-shot
-tasks on three alphabets (its checkpoints in `build/fewshot`; `scratch` too, with the weights that
-it begins with). New tasks: 5 classes of two other alphabets, 5 examples of each, 15 queries a
+tasks on three alphabets (its checkpoints in `build/fewshot`), but for those that take a second to
+adapt. New tasks: 5 classes of two other alphabets, 5 examples of each, 15 queries a
 class. A model is chosen by the support alone, without what it reached elsewhere (`value` is None,
 so likeness decides nothing): leave-one-out. Told is the accuracy on the queries of the model that
 was chosen, of one drawn at random (the mean of all), of the one that is best over all these tasks,
@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from benchmarks.fewshot import BUILD, DATA, ROWS, SETTINGS, TESTED, TRAINED
+from benchmarks.fewshot import BUILD, DATA, ROWS, SETTINGS, SLOW, TESTED, TRAINED
 from benchmarks.machine import write
 from optimizers.fewshot import FEW_SHOT_LEARNERS
 from optimizers.fewshot.building import build
@@ -52,14 +52,13 @@ def candidates(
     found = {}
     for name in names:
         file = BUILD / f"{row}-{name}-cpu.safetensors"
-        if not file.exists() and name != "scratch":
+        if not file.exists():
             continue
         learner = build(
             name, shape=(1, 28, 28), ways=ways, classes=classes,
             config=SETTINGS.get(name, {}) | changed, total=10_000,
         )  # fmt: skip
-        if file.exists():
-            put(learner, read_tensors(file)[0])
+        put(learner, read_tensors(file)[0])
         found[name] = learner
     return found
 
@@ -71,7 +70,7 @@ def main() -> None:
     torch.set_num_threads(1)
     everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
     source = Ways(everything.only(TESTED), WAYS, shots=SHOTS, queries=QUERIES)
-    learners = candidates(list(FEW_SHOT_LEARNERS))
+    learners = candidates([name for name in FEW_SHOT_LEARNERS if name not in SLOW])
     names = list(learners)
     accuracy = np.zeros((asked.tasks, len(names)))
     chosen = []
