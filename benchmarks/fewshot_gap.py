@@ -1,6 +1,6 @@
 """How far what the few-shot learners know of their own alphabets carries over to others.
 
-    python -m benchmarks.fewshot_gap [--learners maml,prototypical] [--tasks 100]
+    python -m benchmarks.fewshot_gap [--learners maml,prototypical] [--tasks 60]
 
 Protocol: the learners that `benchmarks.fewshot` has trained for 5-way 1-shot tasks (its checkpoints
 in `build/fewshot`), judged on tasks of 15 queries a class from the three alphabets that they were
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     quick = [name for name in FEW_SHOT_LEARNERS if name not in SLOW]
     parser.add_argument("--learners", default=",".join(quick))
-    parser.add_argument("--tasks", type=int, default=100)
+    parser.add_argument("--tasks", type=int, default=60)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     names = asked.learners.split(",")
