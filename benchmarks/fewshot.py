@@ -26,7 +26,7 @@ Judged on 600 tasks of 100 queries: mean squared error after one step; iMAML's a
 pull, as its gradient is that at the end of the inner problem. (With one step, as it was run first,
 it diverged: 13,539 and 369. Its other settings are the defaults.)
 
-Rows of `5w1s` at two minutes, but for `scratch` and `lstm_optimizer`, and `maml` of `20w1s` were run
+Rows of `5w1s` at two minutes (not `scratch`, `lstm_optimizer`) and `maml` of `20w1s` were run
 before networks lay channels last on a CPU, which makes a step of the first order, or of an
 embedding, 1.1 to 1.4 times as fast; the other rows after it.
 What takes a second or more to adapt to a task (`SLOW`) is judged on the first 200 of the 600 tasks,
