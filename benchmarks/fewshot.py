@@ -44,6 +44,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ from optimizers.fewshot.evaluation import evaluate
 from optimizers.fewshot.sinusoid import Sinusoids
 from optimizers.fewshot.training import train
 from optimizers.fewshot.ways import Ways
-from optimizers.labelled import read
+from optimizers.labelled import Labelled, read
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BUILD = Path(__file__).resolve().parents[1] / "build" / "fewshot"
@@ -95,6 +96,12 @@ EPISODES, FEW, APART, EVERY = 600, 200, 60, 50
 SLOW = ("imaml", "reptile", "meta_lstm", "lstm_optimizer", "scratch", "fine_tuning")
 
 
+@cache
+def alphabets(data: Path = DATA) -> Labelled:
+    """The characters of all five."""
+    return read(data / "omniglot-small1" / "images_background_small1.zip")
+
+
 def rows(wanted: list[str], learners: list[str]) -> Iterator[tuple[str, str]]:
     """Row and learner of all that is to be run."""
     for row in wanted:
@@ -107,7 +114,7 @@ def rows(wanted: list[str], learners: list[str]) -> Iterator[tuple[str, str]]:
 def characters(row: str, name: str, minutes: float, data: Path, device: str) -> dict[str, Any]:
     """Train on three alphabets, judge on two others."""
     ways, shots, queries, tasks = ROWS[row]
-    everything = read(data / "omniglot-small1" / "images_background_small1.zip")
+    everything = alphabets(data)
     source = Ways(everything.only(TRAINED), ways, shots=shots, queries=QUERIES, turns=4)
     tested = Ways(everything.only(TESTED), ways, shots=shots, queries=queries)
     learner = build(

@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from benchmarks.fewshot import BUILD, DATA, ROWS, SETTINGS, SLOW, TESTED, TRAINED
+from benchmarks.fewshot import BUILD, ROWS, SETTINGS, SLOW, TESTED, TRAINED, alphabets
 from benchmarks.machine import write
 from optimizers.fewshot import FEW_SHOT_LEARNERS
 from optimizers.fewshot.building import build
@@ -32,7 +32,6 @@ from optimizers.fewshot.choosing import Candidate, rank
 from optimizers.fewshot.learner import FewShotLearner
 from optimizers.fewshot.ways import Ways
 from optimizers.fewshot.weights import put
-from optimizers.labelled import read
 from optimizers.tensor_file import read_tensors
 
 WAYS, SHOTS, QUERIES = 5, 5, 15
@@ -47,8 +46,7 @@ def candidates(
         changed: Settings that are not those of the training.
     """
     ways, shots = ROWS[row][:2]
-    everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
-    classes = Ways(everything.only(TRAINED), ways, shots=shots, turns=4).classes
+    classes = Ways(alphabets().only(TRAINED), ways, shots=shots, turns=4).classes
     found = {}
     for name in names:
         file = BUILD / f"{row}-{name}-cpu.safetensors"
@@ -68,8 +66,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=40)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
-    source = Ways(everything.only(TESTED), WAYS, shots=SHOTS, queries=QUERIES)
+    source = Ways(alphabets().only(TESTED), WAYS, shots=SHOTS, queries=QUERIES)
     learners = candidates([name for name in FEW_SHOT_LEARNERS if name not in SLOW])
     names = list(learners)
     accuracy = np.zeros((asked.tasks, len(names)))

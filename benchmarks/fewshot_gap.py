@@ -20,14 +20,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from benchmarks.fewshot import DATA, ROWS, SETTINGS, SLOW, TESTED, TRAINED
+from benchmarks.fewshot import ROWS, SETTINGS, SLOW, TESTED, TRAINED, alphabets
 from benchmarks.fewshot_choice import candidates
 from benchmarks.machine import write
 from optimizers.fewshot import FEW_SHOT_LEARNERS
 from optimizers.fewshot.evaluation import evaluate
 from optimizers.fewshot.learner import FewShotLearner
 from optimizers.fewshot.ways import Ways
-from optimizers.labelled import read
 
 
 def main() -> None:
@@ -54,11 +53,10 @@ def main() -> None:
 
 def judged(learner: FewShotLearner, row: str, tasks: int) -> dict[str, list[float]]:
     """Accuracy and half width of its interval, on own alphabets and on new ones."""
-    everything = read(DATA / "omniglot-small1" / "images_background_small1.zip")
     found = {}
-    for which, alphabets, turns in (("own", TRAINED, 4), ("new", TESTED, 1)):
+    for which, names, turns in (("own", TRAINED, 4), ("new", TESTED, 1)):
         ways, shots, queries, _ = ROWS[row]
-        source = Ways(everything.only(alphabets), ways, shots=shots, queries=queries, turns=turns)
+        source = Ways(alphabets().only(names), ways, shots=shots, queries=queries, turns=turns)
         scores = evaluate(learner, source, episodes=tasks, seed=1)
         found[which] = [round(scores.mean, 4), round(scores.half_width, 4)]
     return found

@@ -2,8 +2,8 @@
 
 Ioffe, Szegedy 2015, "Batch Normalization", https://arxiv.org/abs/1502.03167. The gradient of its
 gradient is a sum of three tensors with a factor for each channel, so that three sums over the batch
-and two passes are enough; torch's own composes it of some forty passes, which was a third of an
-outer step of MAML on 25 images (four blocks of 64 channels).
+and two such sums of tensors are enough; torch's own composes it of some forty passes, which was a
+third of an outer step of MAML on 25 images (four blocks of 64 channels).
 """
 
 from __future__ import annotations

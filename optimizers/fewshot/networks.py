@@ -82,11 +82,11 @@ def by_batch(module: nn.Module, *, twice: bool = False) -> nn.Module:
     Args:
         twice: It will be differentiated twice, so that norms are chosen which do that fast.
     """
-    module = nn.Sequential(deepcopy(module))
-    for name, part in list(module.named_modules()):
+    whole = nn.Sequential(_normed(module, tracking=False))  # so that each part has a name
+    for name, part in list(whole.named_modules()):
         if twice and isinstance(part, nn.modules.batchnorm._BatchNorm) and part.affine:
-            module.set_submodule(name, ByBatch(part))
-    return _normed(module[0], tracking=False).train()
+            whole.set_submodule(name, ByBatch(part))
+    return whole[0].train()
 
 
 def by_running(module: nn.Module) -> nn.Module:

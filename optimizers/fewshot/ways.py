@@ -40,13 +40,10 @@ class Ways:
     within: bool = False
 
     def __post_init__(self) -> None:
-        classes, counts = len(self.data.names), self._counts
-        if self.turns > 1 and (
-            self.data.x.dim() != 4 or self.data.x.shape[2] != self.data.x.shape[3]
-        ):
+        classes, counts, shape = len(self.data.names), self._counts, tuple(self.data.x.shape[1:])
+        if self.turns > 1 and (len(shape) != 3 or shape[1] != shape[2]):
             raise WrongUsage(
-                f"only square images can be turned, not inputs of {tuple(self.data.x.shape[1:])}; "
-                "use turns=1"
+                f"only square images can be turned, not inputs of {shape}; use turns=1"
             )
         if not 2 <= self.ways <= classes * self.turns:
             raise WrongUsage(
