@@ -23,6 +23,13 @@ leave_the_network()
 from metadb.answering import serve
 serve(json.loads(sys.argv[2]))
 """
+ENVIRONMENT = {
+    "PATH": os.defpath,
+    "OMP_NUM_THREADS": "1",
+    # Both allocators set address space aside, of which the limit of a statement would be spent.
+    "MALLOC_ARENA_MAX": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 _START_S = 60.0  # imports, on a machine that is busy
 _LONGEST_HEAD = 1 << 20
 
@@ -55,8 +62,8 @@ class TimeUp(Exception):
 class GuardedProcess:
     """A process that holds one generation and answers one statement at a time.
 
-    It starts in the background, and the first question waits for it; where it is killed or dies,
-    another one starts in its place.
+    It starts in the background, and the first question waits for it; where it is killed, dies, or
+    came to the end of its memory, another one starts in its place.
 
     Args:
         limits: Of each statement.
@@ -74,7 +81,7 @@ class GuardedProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"PATH": os.defpath, "OMP_NUM_THREADS": "1"},
+            env=ENVIRONMENT,
             cwd="/",
             close_fds=True,
             start_new_session=True,
@@ -114,7 +121,10 @@ class GuardedProcess:
             Ended: The process died over it.
         """
         request = {"sql": sql, "rows": rows, "size_bytes": self._limits.size_bytes}
-        return self._ask(request, self._limits.seconds + 0.25)  # it first stops by itself
+        said, stream = self._ask(request, self._limits.seconds + 0.25)  # it first stops by itself
+        if said.get("limit") == "memory":
+            self.replace()  # what it keeps of this statement would be missing to the next
+        return said, stream
 
     def replace(self) -> None:
         """End the process at once, and start another."""

@@ -23,7 +23,7 @@ from metadb.gate import LONGEST, Gate
 
 _BATCH = 2048
 _PASSED = 500  # statements that passed the gate are remembered by their exact text
-_CONFIG: dict[str, Any] = {"memory_limit": "256MB", "threads": 1}
+_CONFIG: dict[str, Any] = {"memory_limit": "256MB", "threads": 1, "async_threads": 0}
 _SETTINGS = (
     "temp_directory = ''",
     "max_temp_directory_size = '0B'",
