@@ -67,6 +67,7 @@ bench: setup
 	  || $(BIN)/python -m benchmarks.first_view
 	$(BIN)/python -m benchmarks.uploads
 	$(BIN)/python -m benchmarks.warm_start
+	$(BIN)/python -m benchmarks.few_tasks
 	$(BIN)/python -m benchmarks.recommender_speed
 	$(BIN)/python -m benchmarks.hpob
 	$(BIN)/python -m benchmarks.openml

@@ -25,7 +25,9 @@ configs that this recommender advises (ten, or five beside another help), `expec
 predictor's prior, `prior` the region of the good configs. 20 evaluations; `prior` seeds 0 to 29,
 `expectation` 0 to 9, `start` one, as its first ten are the same whatever the seed. The methods with
 two helps were added when seven seeds of all others had been seen; all five recommenders that were
-tried are reported, three seeds each.
+tried are reported, three seeds each. `start.SyneTuneZeroShot`: that peer's advice for the same
+search, where it is installed. `portfolio` was run again when it had learnt to begin anew once
+nothing is left to gain, which was chosen on other tables (`benchmarks.few_tasks`).
 
 Measure: regret (best error so far - least) / (largest - least), over all 15,625 rows of the table;
 for the surrogate over the losses of 20,000 random configs, the least of which is replaced by the
@@ -46,15 +48,18 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from scipy.stats import rankdata
 
 from api.picture import curves
 from benchmarks.machine import write
+from benchmarks.peers.syne_tune_transfer import SyneTuneZeroShot
 from benchmarks.problems import LEAST
 from benchmarks.problems import problem as surrogate
 from benchmarks.runs import Run, append, keep, origin, read
@@ -83,6 +88,10 @@ ONCE = (
     "start.copula:regularized_evolution",
 )
 """Their first ten evaluations are the same whatever the seed."""
+
+PEERS = {"SyneTuneZeroShot": SyneTuneZeroShot}
+TOLD_BY_PEERS = ("start.SyneTuneZeroShot:regularized_evolution",)
+"""Other packages' advice for the same search, where they are installed."""
 
 EXPECTING = ("expectation:wl_gp", "expectation:bananas")
 SLOW = ("bananas", "wl_gp", "successive_halving")
@@ -116,7 +125,7 @@ def past() -> History:
     """All three data sets of the table."""
     tasks = sorted(table())
     cells = sorted(table()[tasks[0]])
-    configs = [{f"x{k}": op for k, op in enumerate(cell)} for cell in cells]
+    configs = [_config(cell) for cell in cells]
     loss = np.array([[table()[task][cell] for cell in cells] for task in tasks])  # (tasks, configs)
     task, config = np.divmod(np.arange(loss.size, dtype=np.int32), len(cells))
     ones = np.ones(loss.size)
@@ -133,7 +142,7 @@ def helped(help_: str, task: str, n: int) -> dict[str, Any]:
         return {"expectation": Expectation.fit(history, NB201)}
     if name == "prior":
         return {"prior": Region.fit(history, Task(task))}
-    advice = RECOMMENDERS[of].fit(history).recommend(Task(task), n)
+    advice = (RECOMMENDERS | PEERS)[of].fit(history).recommend(Task(task), n)
     return {"warm_start": [dict(one.config) for one in advice]}
 
 
@@ -191,6 +200,7 @@ def jobs(seeds: int) -> list[tuple[str, str, int]]:
         on_table = [*ON_TABLE, "prior:reinforce", "prior:random"]
         on_table += EXPECTING if seed < 10 else ()
         on_table += ONCE if seed < 1 else ()
+        on_table += TOLD_BY_PEERS if seed < 1 and find_spec("syne_tune") else ()
         on_table += BOTH if seed < 3 else ()
         found += [(method, name, seed) for name in sorted(table()) for method in on_table]
         found += [(method, "nb301", seed) for method in ON_SURROGATE]
@@ -276,12 +286,26 @@ def summarise(cache: Path) -> None:
         }
         for name in tables
     }
+    figures["best_elsewhere"] = {name: elsewhere(name) for name in tables}
     _draw(found)
     figures["cpu_s"] = round(sum(run.tell_s for run in runs.values()))
     known = cache.with_name("speed.json")
     if known.exists():
         figures["speed"] = json.loads(known.read_text())
     write("nas", figures)
+
+
+def elsewhere(name: str) -> int:
+    """Which place the best cell of a data set has by mean rank on the two others."""
+    cells = [cell for cell in table()[name] if key(NB201.canonical(_config(cell))) == cell]
+    ranks = [rankdata([rows[c] for c in cells]) for n, rows in table().items() if n != name]
+    mean = np.mean(ranks, axis=0)  # (cells,)
+    best = min(range(len(cells)), key=lambda i: table()[name][cells[i]])
+    return 1 + int((mean < mean[best]).sum())
+
+
+def _config(cell: Key) -> Config:
+    return {f"x{k}": op for k, op in enumerate(cell)}
 
 
 def _draw(found: Mapping[str, Mapping[str, Mapping[int, Floats]]]) -> None:

@@ -23,7 +23,7 @@ from benchmarks.page_nas import searched, shared
 from benchmarks.page_recommenders import importances, means, no_harm, quality, speed
 from benchmarks.page_running import overhead
 from benchmarks.page_server import answered, fuzzed, uploaded, viewed
-from benchmarks.page_sources import SECTIONS
+from benchmarks.page_sources import SECTIONS, grid
 from benchmarks.page_tune import tuned
 
 ROOT = RESULTS.parents[1]
@@ -162,6 +162,19 @@ def advice() -> str:
     )
 
 
+def few_tasks() -> str:
+    """The regret of the first advice where few tasks are known, a row each recommender."""
+    found = results("few_tasks")["methods"]
+    past = list(next(iter(found.values())))
+    steps = ("5", "10", "20")
+    heads = ["recommender", *(f"{n} tasks, n={k}" for n in past for k in steps)]
+    lines = [
+        (name if "peer" in name else f"`{name}`", *(of[n][k] for n in past for k in steps))
+        for name, of in sorted(found.items(), key=lambda item: float(item[1]["3"]["10"].split()[0]))
+    ]
+    return grid(heads, lines)
+
+
 def protocol(name: str) -> str:
     """What a benchmark says of itself, from its module."""
     text = (RESULTS.parent / f"{name}.py").read_text()
@@ -240,6 +253,9 @@ def page() -> str:
         f"`python -m benchmarks.warm_start`: {protocol('warm_start')}",
         "Read with care: 12 data sets are few, so differences below about twice the standard error "
         "say nothing.",
+        "### With few past tasks",
+        few_tasks(),
+        f"`python -m benchmarks.few_tasks`: {protocol('few_tasks')}",
         *sources(),
     ]
     return "\n\n".join(parts) + "\n"

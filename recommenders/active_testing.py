@@ -124,7 +124,10 @@ def _gaining(
     def take(place: int) -> None:
         np.minimum(base, regret[place], out=base)
 
-    return greedy(k, gain, take, regret @ w, left)
+    def forget() -> None:
+        base.fill(1.0)
+
+    return greedy(k, gain, take, forget, regret @ w, left)
 
 
 def expected_gain(difference: Floats) -> Floats:

@@ -1,4 +1,9 @@
-"""Greedy choice where gains can only shrink: the lazy form, which looks at few configs a step."""
+"""Greedy choice where gains can only shrink: the lazy form, which looks at few configs a step.
+
+Where nothing is left to gain the choice begins anew among the rest, as `ZeroShotTransfer` of
+Salinas et al. 2022, "Syne Tune", does: the best complements of one another are worth more than the
+next best of all alone. With five past tasks or fewer that point comes after as many members.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,7 @@ def greedy(
     k: int,
     gain: Callable[[Places], Floats],
     take: Callable[[int], None],
+    forget: Callable[[], None],
     tie: Floats,
     open_: Places,
 ) -> list[int]:
@@ -31,19 +37,25 @@ def greedy(
     Args:
         gain: The present gains of configs, given their indices.
         take: Is told what was taken; later gains take account of it.
+        forget: Undoes all takes, and what was gained before the first; the choice begins anew.
         tie: Smaller is better, (n,).
         open_: Indices of the configs to choose among, in order.
     """
-    bound = gain(open_)
+    bound, anew = gain(open_), None
     left = np.ones(len(open_), bool)
     fresh = left.copy()  # the bound is the present gain
     chosen: list[int] = []
     while len(chosen) < min(k, len(open_)):
-        if not (bound[left] > 0).any():  # nothing is gained any more, nor will be
-            rest = np.flatnonzero(left)
-            rest = rest[np.argsort(tie[open_[rest]], kind="stable")]
-            return chosen + [int(i) for i in open_[rest[: k - len(chosen)]]]
         _freshen(bound, fresh, left, lambda stale: gain(open_[stale]))
+        if not (bound[left] > 0).any():  # nothing is gained any more
+            forget()
+            if anew is None:
+                anew = gain(open_)
+            bound, fresh[:] = anew.copy(), True
+            if not (bound[left] > 0).any():  # the rest is worth nothing
+                rest = np.flatnonzero(left)
+                rest = rest[np.argsort(tie[open_[rest]], kind="stable")]
+                return chosen + [int(i) for i in open_[rest[: k - len(chosen)]]]
         best = np.flatnonzero(left & fresh & (bound == bound[left].max()))
         pick = best[np.argmin(tie[open_[best]])]
         chosen.append(int(open_[pick]))
@@ -62,7 +74,7 @@ def _freshen(
     while True:
         known = left & fresh
         best = bound[known].max(initial=0.0)
-        stale = np.flatnonzero(left & ~fresh & (bound >= best))
+        stale = np.flatnonzero(left & ~fresh & (bound >= best) & (bound > 0))  # 0 stays 0
         if not len(stale):
             return
         if len(stale) > BLOCK:

@@ -34,9 +34,9 @@ class Pareto:
     of a set is the share of the unit square that its points dominate (at most their regret after
     at most their time); the next member is the config that adds most to its mean over the tasks.
     Without the second axis it is `Portfolio`. The configs observed that did not fail are members
-    already. When nothing is left to gain, members follow by mean regret. What was never timed
-    counts as `RunTime` predicts. Cost: as many passes over a (configs, tasks) matrix as there are
-    members, the lazy choice sparing most, and the fit of `RunTime`.
+    already. When nothing is left to gain the choice begins anew among the rest. What was never
+    timed counts as `RunTime` predicts. Cost: as many passes over a (configs, tasks) matrix as there
+    are members, the lazy choice sparing most, and the fit of `RunTime`.
     """
 
     completion: Completion
@@ -77,7 +77,7 @@ class Pareto:
         def take(place: int) -> None:
             members.append((told.regret[place], time[place]))
 
-        chosen = greedy(k, gain, take, told.alone, allowed.left(observed))
+        chosen = greedy(k, gain, take, members.clear, told.alone, allowed.left(observed))
         return told.advice(chosen, self.metric, note=outside(allowed, seen))
 
     def _time(self, allowed: Pool) -> Floats:

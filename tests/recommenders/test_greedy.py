@@ -9,10 +9,12 @@ from recommenders.greedy import greedy
 
 
 def coverage(sets, k, tie):
-    """Plain greedy maximum coverage; ties by `tie`, then by place."""
+    """Plain greedy maximum coverage, layer by layer; ties by `tie`, then by place."""
     covered, chosen = np.zeros(sets.shape[1], bool), []
     while len(chosen) < min(k, len(sets)):
         rest = [i for i in range(len(sets)) if i not in chosen]
+        if not (sets[rest] & ~covered).any():
+            covered[:] = False
         chosen.append(max(rest, key=lambda i: ((sets[i] & ~covered).sum(), -tie[i], -i)))
         covered |= sets[chosen[-1]]
     return chosen
@@ -26,13 +28,13 @@ def test_lazy_is_plain_with_many_ties(seed):
     covered = np.zeros(40, bool)
 
     def take(i):
-        nonlocal covered
-        covered = covered | sets[i]
+        covered[sets[i]] = True
 
-    lazy = greedy(
-        90, lambda at: (sets[at] & ~covered).sum(axis=1).astype(float), take, tie, np.arange(120)
-    )
-    assert lazy == coverage(sets, 90, tie)
+    def gain(at):
+        return (sets[at] & ~covered).sum(axis=1).astype(float)
+
+    lazy = greedy(110, gain, take, lambda: covered.fill(False), tie, np.arange(120))
+    assert lazy == coverage(sets, 110, tie)
 
 
 def test_it_looks_at_few():
@@ -48,10 +50,14 @@ def test_it_looks_at_few():
     def take(i):
         np.maximum(best, value[i], out=best)
 
-    greedy(10, gain, take, np.zeros(2000), np.arange(2000))
+    greedy(10, gain, take, lambda: best.fill(0.0), np.zeros(2000), np.arange(2000))
     assert looked[0] == 2000
     assert sum(looked[1:]) < 9 * 2000 / 2
 
 
 def test_nothing_open_nothing_chosen():
-    assert greedy(3, lambda at: np.ones(len(at)), lambda i: None, np.zeros(4), np.arange(0)) == []
+    def nothing(*_):
+        pass
+
+    none = np.arange(0)
+    assert greedy(3, lambda at: np.ones(len(at)), nothing, nothing, np.zeros(4), none) == []
