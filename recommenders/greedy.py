@@ -15,7 +15,7 @@ from metadb.protocols import Floats
 from recommenders.candidates import Places
 
 BLOCK = 32
-"""So many configs are looked at again in one go."""
+"""So many configs are looked at again in the first go of a step, twice as many in each further."""
 
 
 def greedy(
@@ -71,13 +71,15 @@ def _freshen(
     gain: Callable[[Places], Floats],
 ) -> None:
     """Bring bounds up to date until no outdated one reaches the best present gain."""
+    block = BLOCK
     while True:
         known = left & fresh
         best = bound[known].max(initial=0.0)
         stale = np.flatnonzero(left & ~fresh & (bound >= best) & (bound > 0))  # 0 stays 0
         if not len(stale):
             return
-        if len(stale) > BLOCK:
-            stale = stale[np.argpartition(-bound[stale], BLOCK)[:BLOCK]]
+        if len(stale) > block:
+            stale = stale[np.argpartition(-bound[stale], block)[:block]]
+        block *= 2
         bound[stale] = gain(stale)
         fresh[stale] = True
