@@ -55,6 +55,11 @@ class Past:
         return mean
 
     @cached_property
+    def least(self) -> Floats:
+        """The smallest regret on each task, (tasks,)."""
+        return np.asarray(self.regret.min(axis=0, initial=1.0))
+
+    @cached_property
     def mean_rank(self) -> Floats:
         """The mean of the ranks within the tasks scaled to [0, 1], ties shared, (n,)."""
         from scipy.stats import rankdata

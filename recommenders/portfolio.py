@@ -69,8 +69,7 @@ class Portfolio:
             chosen = _first(told, max(k, FIRST))[:k]
         else:
             left = allowed.left(observed)
-            best = _reached(told.of(seen)[seen.ok], told.regret[left].min(axis=0, initial=1.0))
-            chosen = _complements(k, told, best, left)
+            chosen = _complements(k, told, _reached(told, told.of(seen)[seen.ok], left), left)
         return told.advice(chosen, self.metric, note=outside(allowed, seen))
 
 
@@ -89,13 +88,17 @@ def _first(told: Past, k: int) -> list[int]:
     return _firsts.get((told,), make, k)
 
 
-def _reached(observed: Floats, rest: Floats) -> Floats:
+def _reached(told: Past, observed: Floats, left: Places) -> Floats:
     """The smallest regret on each task since the choice last began anew, (tasks,).
 
     Args:
-        observed: Regret of what was observed, in its order, (m, tasks).
-        rest: The smallest regret on each task of what was not, (tasks,).
+        observed: Regret of what was observed and did not fail, in its order, (m, tasks).
+        left: What was not observed.
     """
+    best = np.asarray(observed.min(axis=0, initial=1.0))
+    if (told.least < best).any():  # there was always something to gain
+        return best
+    rest = told.regret[left].min(axis=0, initial=1.0)
     later = np.minimum.accumulate(np.vstack([rest, observed[::-1]]))[::-1]  # (m + 1, tasks)
     reached = np.ones(len(rest))
     for regret, least in zip(observed, later[1:], strict=True):
